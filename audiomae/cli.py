@@ -1,0 +1,98 @@
+"""The command line: a verb, its config class and its function; nothing else.
+
+Only the chosen verb's module is imported, so `audiomae --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import NamedTuple
+
+from audiomae.errors import AudiomaeError
+
+__all__ = ["main"]
+
+
+class Verb(NamedTuple):
+    """One word of the command line."""
+
+    config: str
+    """Name of the frozen dataclass in `audiomae.verbs.<verb>` that holds the settings."""
+    positional: str | None
+    """Field of the config that takes the bare words, if any."""
+    nargs: bool
+    """Whether it takes any number of them."""
+    help: str
+
+
+VERBS = {
+    "prepare": Verb("PrepareConfig", "songs", True, "songs → corpus: decode, resample, log-mel shards, tags"),
+    "pretrain": Verb("PretrainConfig", None, False, "corpus → model: masked autoencoder on 5-second clips"),
+    "export": Verb("ExportConfig", "inputs", True, "model + corpus or files → vectors in Parquet"),
+    "similar": Verb("SimilarConfig", "vectors", False, "vectors → the most similar songs"),
+    "probe": Verb("ProbeConfig", "model", False, "model + labels → linear probe, kNN and retrieval scores"),
+    "reconstruct": Verb("ReconstructConfig", "model", False, "model + song → original, blanked, rebuilt: PNG and WAV"),
+    "demo": Verb("DemoConfig", "songs", True, "all of it on your songs, real or generated music, in about ten minutes"),
+}
+
+
+def usage() -> str:
+    """Return the page that `audiomae --help` prints."""
+    lines = ["usage: audiomae VERB [...]      audiomae VERB --help for its settings", ""]
+    lines += [f"  {name:<12} {verb.help}" for name, verb in VERBS.items()]
+    lines += ["", "Any setting can stand in a YAML file: audiomae VERB --config file.yaml --setting value"]
+    return "\n".join(lines)
+
+
+def run_verb(name: str, arguments: list[str]) -> int:
+    """Parse the settings of one verb and run it."""
+    from jsonargparse import ArgumentParser
+
+    verb = VERBS[name]
+    module = import_module(f"audiomae.verbs.{name.replace('-', '_')}")
+    config_class = getattr(module, verb.config)
+    parser = ArgumentParser(prog=f"audiomae {name}", description=verb.help, exit_on_error=True)
+    parser.add_argument("--config", action="config", help="YAML file with settings")
+    words = f"bare_{verb.positional}"
+    if verb.nargs:  # also a setting, so that a YAML file can hold it
+        parser.add_argument(words, type=str, nargs="*", metavar=verb.positional)
+        parser.add_class_arguments(config_class)
+    else:
+        if verb.positional:
+            parser.add_argument(verb.positional, type=str)
+        parser.add_class_arguments(config_class, skip={verb.positional} if verb.positional else set())
+    settings = vars(parser.instantiate(parser.parse_args(arguments)))
+    values = {name: value for name, value in settings.items() if name in config_class.__dataclass_fields__}
+    if settings.get(words):
+        values[verb.positional or ""] = tuple(settings[words])
+    return int(getattr(module, name.replace("-", "_"))(config_class(**values)) or 0)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; return the exit status: 0 done, 1 the data is at fault, 2 usage, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if arguments else 2
+    if arguments[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"audiomae {version('audiomae')}")
+        return 0
+    name = arguments[0]
+    if name not in VERBS:
+        print(f"audiomae: no verb {name!r}; there are {', '.join(VERBS)}.", file=sys.stderr)
+        return 2
+    try:
+        return run_verb(name, arguments[1:])
+    except AudiomaeError as error:
+        print(f"audiomae {name}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"\naudiomae {name}: interrupted; the same command goes on from here.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141

@@ -1,0 +1,60 @@
+"""Every error a user can meet, in one tree.
+
+    AudiomaeError               one clear line: value, limit, way out; the command line exits with 1
+    ├── DecodeError             a song's audio cannot be read
+    ├── DataError               a table, list or folder holds something wrong
+    │   ├── MissingError        a file or folder that must be there is not, or is cut short
+    │   └── FingerprintError    a folder was made from something else than what it is used with
+    ├── ConfigError             values that do not fit together (exit 2)
+    ├── StorageError            the disk refuses a write: full, read-only, no permission
+    └── DivergedError           training met a loss that is not a number
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AudiomaeError",
+    "ConfigError",
+    "DataError",
+    "DecodeError",
+    "DivergedError",
+    "FingerprintError",
+    "MissingError",
+    "StorageError",
+]
+
+
+class AudiomaeError(Exception):
+    """Base of all errors with a message meant for the user."""
+
+    exit_code = 1
+
+
+class DecodeError(AudiomaeError):
+    """A song's audio cannot be read."""
+
+
+class DataError(AudiomaeError):
+    """A table, list or folder holds something wrong."""
+
+
+class MissingError(DataError):
+    """A file or folder that must be there is not, or is cut short."""
+
+
+class FingerprintError(DataError):
+    """A folder was made from something else than what it is used with."""
+
+
+class ConfigError(AudiomaeError):
+    """Values that do not fit together."""
+
+    exit_code = 2
+
+
+class StorageError(AudiomaeError):
+    """The disk refuses a write."""
+
+
+class DivergedError(AudiomaeError):
+    """Training met a loss that is not a number."""

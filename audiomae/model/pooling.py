@@ -1,0 +1,56 @@
+"""From the tokens of a clip to its one vector."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["Pool", "pool_tokens", "pooled_size"]
+
+Pool = Literal["mean", "freq_concat", "mean_std", "freq_concat_std", "freq_concat_flux"]
+
+
+def pool_tokens(
+    tokens: Float[Tensor, "clips columns rows width"], pool: Pool
+) -> Float[Tensor, "clips values"]:
+    """Pool the tokens of whole clips.
+
+    Args:
+        tokens: One layer's tokens, in their grid.
+        pool: `mean` over time and frequency; `freq_concat`, mean over time with the frequency rows side by side;
+            `mean_std`, mean and deviation over time and frequency; `freq_concat_std`, mean and deviation over
+            time with the rows side by side; `freq_concat_flux`, mean over time and mean absolute change from one
+            column to the next (zero for a clip of one column), rows side by side.
+
+    Returns:
+        `pooled_size` values a clip, in float32.
+
+    Source: frequency-wise concatenation as in Niizumi et al. 2022 (arXiv:2204.12260).
+    """
+    tokens = tokens.float()
+    if pool == "mean":
+        return tokens.mean(dim=(1, 2))
+    if pool == "freq_concat":
+        return tokens.mean(dim=1).flatten(1)
+    if pool == "mean_std":
+        spread = tokens.var(dim=(1, 2), unbiased=False).clamp_min(1e-8).sqrt()
+        return torch.cat([tokens.mean(dim=(1, 2)), spread], dim=1)
+    if pool == "freq_concat_flux":
+        change = tokens.diff(dim=1).abs().sum(dim=1) / max(1, tokens.shape[1] - 1)
+        return torch.cat([tokens.mean(dim=1).flatten(1), change.flatten(1)], dim=1)
+    spread = tokens.var(dim=1, unbiased=False).clamp_min(1e-8).sqrt()
+    return torch.cat([tokens.mean(dim=1).flatten(1), spread.flatten(1)], dim=1)
+
+
+def pooled_size(width: int, rows: int, pool: Pool) -> int:
+    """Return the length of a pooled vector.
+
+    Example:
+        >>> pooled_size(192, 5, "freq_concat")
+        960
+    """
+    both = 2 * rows
+    return width * {"mean": 1, "freq_concat": rows, "mean_std": 2}.get(pool, both)

@@ -1,0 +1,169 @@
+"""PCA whitening: the directions in which a collection's vectors differ, each brought to variance 1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from audiomae.data.files import fingerprint_of, write_atomically
+from audiomae.errors import DataError, MissingError
+
+__all__ = ["Whitening"]
+
+FORMAT = "audiomae-whitening/1"
+SMALLEST_SHARE = 1e-7
+"""A direction with less than this share of the largest variance is rounding noise in float32."""
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """An affine map that makes a collection's vectors uncorrelated, with variance 1 in every direction.
+
+    Each entry is standardised, then the leading principal directions are kept and scaled; both steps are
+    folded into one product. What it gives is not of unit length: normalise it where a cosine is wanted.
+
+    Attributes:
+        mean: Mean of the vectors it was fitted on, (d,).
+        matrix: Standardisation, rotation and scaling in one, (d, dims).
+        about: What it was fitted on: strings, stored with it.
+
+    Source: Jégou & Chum 2012, "Negative evidences and co-occurences in image retrieval".
+
+    Example:
+        >>> white = Whitening.fit(np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 6.0], [2.0, 6.0]]), dims=2)
+        >>> white.transform(np.array([[1.0, 3.0]])).tolist()
+        [[0.0, 0.0]]
+    """
+
+    mean: NDArray[np.float32]
+    matrix: NDArray[np.float32] = field(repr=False)
+    about: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def fit(
+        cls,
+        vectors: NDArray[np.floating] | Iterable[NDArray[np.floating]],
+        dims: int,
+        about: Mapping[str, str] | None = None,
+        *,
+        at_most: bool = False,
+    ) -> Whitening:
+        """Learn the map from vectors.
+
+        Args:
+            vectors: (vectors, d), or such arrays one after another; read once, sums kept in float64.
+            dims: Directions to keep, strongest first.
+            about: Strings to store with it.
+            at_most: Whether to keep fewer directions, rather than refuse, where the vectors do not differ in
+                as many.
+
+        Raises:
+            DataError: If the vectors differ in fewer than `dims` directions.
+        """
+        blocks = [vectors] if isinstance(vectors, np.ndarray) else vectors
+        count, total, products, origin = 0, np.zeros(0), np.zeros((0, 0)), np.zeros(0)
+        for block in blocks:
+            if not count:
+                width = block.shape[1]
+                origin = block.mean(axis=0, dtype=np.float64)
+                total, products = np.zeros(width), np.zeros((width, width))
+            # Sums around the first block's mean: no cancellation when the mean is far from zero.
+            shifted = block.astype(np.float64) - origin
+            count += len(shifted)
+            total += shifted.sum(axis=0)
+            products += shifted.T @ shifted
+        most = min(count - 1, len(total))
+        if not 1 <= dims <= most:
+            raise DataError(
+                f"whitening to {dims} dimensions needs {dims + 1} clips and vectors of {dims} entries; there "
+                f"are {count} clips of {len(total)}. Use --whiten {max(1, most)} or fewer, or more songs."
+            )
+        centre = total / count
+        covariance = products / count - np.outer(centre, centre)
+        deviation = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
+        alive = deviation > SMALLEST_SHARE * max(deviation.max(), 1e-30)
+        scale = np.where(alive, 1.0 / np.where(alive, deviation, 1.0), 0.0)
+        variances, directions = np.linalg.eigh(covariance * scale[:, None] * scale[None, :])
+        variances, directions = variances[::-1][:dims], directions[:, ::-1][:, :dims]
+        rank = int((variances > SMALLEST_SHARE * variances[0]).sum())
+        if at_most and rank:
+            variances, directions, dims = variances[:rank], directions[:, :rank], rank
+        if rank < dims:
+            raise DataError(
+                f"the {count} vectors differ in {rank} directions only; whitening to {dims} would blow up "
+                f"noise. Use --whiten {rank} or fewer."
+            )
+        # The sign of a direction is arbitrary: let its largest entry be positive.
+        largest = np.abs(directions).argmax(axis=0)
+        directions = directions * np.sign(directions[largest, np.arange(dims)])
+        matrix = scale[:, None] * directions / np.sqrt(variances)
+        return cls((origin + centre).astype(np.float32), matrix.astype(np.float32), dict(about or {}))
+
+    @property
+    def dims(self) -> int:
+        """Directions kept: the length of what `transform` gives."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def fingerprint(self) -> str:
+        """What stands for the values of this map."""
+        return fingerprint_of(self.mean.tobytes(), self.matrix.tobytes())
+
+    def transform(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Whiten vectors.
+
+        Args:
+            vectors: (vectors, d).
+
+        Returns:
+            (vectors, dims), float32.
+
+        Raises:
+            DataError: If the vectors have another length than those it was fitted on.
+        """
+        if vectors.shape[-1] != len(self.mean):
+            raise DataError(
+                f"the whitening takes vectors of {len(self.mean)} entries, not {vectors.shape[-1]}; it was "
+                "fitted on another layer, pooling or model. Fit one with --whiten."
+            )
+        shifted = vectors.astype(np.float32) - self.mean
+        return np.asarray(shifted @ self.matrix, dtype=np.float32)
+
+    def save(self, path: Path | str) -> None:
+        """Write it as safetensors, atomically; the same map gives the same bytes."""
+        # One entry only: safetensors writes several in a random order.
+        about = {"about": json.dumps({**self.about, "format": FORMAT}, sort_keys=True)}
+        with write_atomically(path) as temporary:
+            save_file(
+                {"mean": self.mean, "matrix": np.ascontiguousarray(self.matrix)}, temporary, metadata=about
+            )
+
+    @classmethod
+    def load(cls, path: Path | str) -> Whitening:
+        """Read what `save` wrote.
+
+        Raises:
+            MissingError: If the file is missing or cut short.
+            DataError: If it is something else.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise MissingError(f"{path}: no such whitening file. Fit one: audiomae export ... --whiten 128.")
+        try:
+            with safe_open(path, framework="numpy") as file:
+                about = json.loads((file.metadata() or {}).get("about", "{}"))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise MissingError(
+                f"{path}: cut short or damaged ({error}). Fit it again with --whiten."
+            ) from error
+        if about.pop("format", None) != FORMAT or set(tensors) != {"mean", "matrix"}:
+            raise DataError(f"{path}: holds {', '.join(sorted(tensors)) or 'nothing'}, not a whitening.")
+        return cls(tensors["mean"], tensors["matrix"], dict(sorted(about.items())))

@@ -1,0 +1,77 @@
+"""Settings that every training verb shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from audiomae.errors import ConfigError
+
+__all__ = ["Length", "LoopConfig"]
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long to train: steps, or wall-clock minutes that the learning rate then follows; one of the two."""
+
+    steps: int | None = None
+    minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse none, both, or nothing to do."""
+        if (self.steps is None) == (self.minutes is None):
+            raise ConfigError("give either --steps or --minutes, one of the two, e.g. --minutes 30.")
+        if (self.steps or self.minutes or 0) <= 0:
+            raise ConfigError(f"steps or minutes is {self.steps or self.minutes}; it must be above 0.")
+
+    def progress(self, step: int, elapsed: float) -> float:
+        """Return the share that is done after a number of steps and of seconds, in [0, 1]."""
+        if self.steps is not None:
+            return min(1.0, step / self.steps)
+        return min(1.0, elapsed / (60.0 * (self.minutes or 1.0)))
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long, how fast and how carefully to train.
+
+    Attributes:
+        batch: Samples in one optimiser step, over all processes together.
+        accumulate: Parts that a process cuts its share of the batch into, to save memory.
+        learning_rate: Peak learning rate of AdamW.
+        warmup: Share of the training in which the learning rate rises, in [0, 1).
+        weight_decay: AdamW's decay of matrices; biases and norms are spared.
+        beta2: AdamW's second-moment decay.
+        clip_norm: Largest gradient norm; longer gradients are scaled down to it. 0 switches it off.
+        precision: Arithmetic of the forward pass; losses and norms stay in float32.
+        seed: Key of weights, order and masks.
+        threads: CPU threads of a process; 0 takes the cores there are, shared between the processes here.
+        log_every: Steps between lines of metrics.
+        evaluate_every: Steps between looks at held-out data and pictures.
+        checkpoint_every: Steps between checkpoints; with minutes, also at least one every 5 minutes.
+    """
+
+    batch: int = 64
+    accumulate: int = 1
+    learning_rate: float = 1e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.05
+    beta2: float = 0.95
+    clip_norm: float = 1.0
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    seed: int = 0
+    threads: int = 0
+    log_every: int = 20
+    evaluate_every: int = 500
+    checkpoint_every: int = 500
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        for name in ("batch", "accumulate", "learning_rate", "log_every", "evaluate_every", "checkpoint_every"):
+            value = getattr(self, name)
+            if value <= 0:
+                raise ConfigError(f"train.{name} is {value}; it must be above 0.")
+        if not 0 <= self.warmup < 1:
+            raise ConfigError(f"train.warmup is {self.warmup}; it is a share of the training, from 0 to below 1.")
+        if self.batch % self.accumulate:
+            raise ConfigError(f"train.batch {self.batch} cannot be cut into {self.accumulate} equal parts.")

@@ -1,0 +1,217 @@
+"""What `pretrain` trains: the masked autoencoder on a corpus's clips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from audiomae.data.clips import ClipStream, clip_starts, read_clips
+from audiomae.data.corpus import Corpus
+from audiomae.errors import ConfigError
+from audiomae.model.autoencoder import Autoencoder, normalise_patches, split_places
+from audiomae.model.baselines import nearest_column_loss, position_mean_loss
+from audiomae.model.clip_head import pair_loss
+from audiomae.model.config import ModelConfig
+from audiomae.model.level import normalise_clips
+from audiomae.model.masking import MaskKind, blank
+from audiomae.training.pictures import draw_reconstruction
+
+__all__ = ["MaskSettings", "MaskedTask", "PairSettings"]
+
+Ints = npt.NDArray[np.int64]
+
+JUDGED_CLIPS = 256
+"""Held-out clips that the loss is reported on."""
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """Which patches are blanked: kind, share, longest span in columns."""
+
+    kind: MaskKind
+    ratio: float
+    longest: int
+
+    def draw(self, clips: int, sizes: ModelConfig, generator: torch.Generator) -> Tensor:
+        """Draw masks, (clips, columns, rows)."""
+        return blank(
+            self.kind, clips, sizes.columns, sizes.rows, ratio=self.ratio, longest=self.longest, generator=generator
+        )
+
+    def check(self, sizes: ModelConfig) -> None:
+        """Refuse settings that leave nothing to see or to rebuild.
+
+        Raises:
+            ConfigError: With the value, the limit and the way out.
+        """
+        try:
+            self.draw(1, sizes, torch.Generator().manual_seed(0))
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """The clip-level term beside the reconstruction: two clips of a song against the clips of other songs.
+
+    Attributes:
+        weight: Weight of the term in the loss; 0 trains on reconstruction alone.
+        temperature: Divisor of the cosines.
+        nearest_seconds: Least distance between the starts of the two clips, in seconds.
+        farthest_seconds: Largest distance, in seconds.
+    """
+
+    weight: float = 0.0
+    temperature: float = 0.1
+    nearest_seconds: float = 4.0
+    farthest_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        if self.weight < 0 or self.temperature <= 0:
+            raise ConfigError(
+                f"pairs.weight is {self.weight} and pairs.temperature {self.temperature}; the first must be 0 or "
+                "more, the second above 0."
+            )
+        if not 0 <= self.nearest_seconds < self.farthest_seconds:
+            raise ConfigError(
+                f"pairs.nearest_seconds {self.nearest_seconds} must be 0 or more and below pairs.farthest_seconds "
+                f"{self.farthest_seconds}."
+            )
+
+
+class MaskedTask:
+    """A task for the training loop.
+
+    Every draw is a function of (seed, step), so nothing but the step is needed to go on.
+
+    Args:
+        corpus: Log-mels.
+        sizes: Sizes of the model; its weights come from torch's default generator.
+        mask: What is blanked.
+        pairs: The clip-level term.
+        split: Indices of training and held-out tracks.
+        batch: Clips in a step, over all processes.
+        seed: Key of order and masks.
+        pictures: Folder for reconstructions.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        sizes: ModelConfig,
+        mask: MaskSettings,
+        pairs: PairSettings,
+        *,
+        split: tuple[Ints, Ints],
+        batch: int,
+        seed: int,
+        pictures: Path,
+    ) -> None:
+        self.corpus, self.sizes, self.mask, self.pairs = corpus, sizes, mask, pairs
+        self.batch, self.seed, self.pictures = batch, seed, pictures
+        self.autoencoder = Autoencoder(sizes)
+        self.module: nn.Module = self.autoencoder
+        train_tracks, held_tracks = split
+        self.stream = ClipStream(corpus, train_tracks, sizes.clip_frames, seed)
+        self.judged = torch.from_numpy(self._grid(held_tracks))
+        generator = torch.Generator().manual_seed(seed)
+        self.judged_mask = mask.draw(len(self.judged), sizes, generator)
+        self.baselines = self._baselines()
+
+    def _grid(self, tracks: Ints) -> npt.NDArray[np.float16]:
+        """Read evenly spaced clips of the held-out tracks."""
+        frames = self.sizes.clip_frames
+        starts = [clip_starts(int(self.corpus.frames[track]), frames, frames) for track in tracks]
+        owners = np.repeat(tracks, [len(one) for one in starts])
+        every = np.concatenate(starts)
+        chosen = np.unique(np.linspace(0, len(every) - 1, min(JUDGED_CLIPS, len(every))).astype(np.int64))
+        return read_clips(self.corpus, owners[chosen], every[chosen], frames)
+
+    def _targets(self, clips: Tensor) -> Tensor:
+        return normalise_patches(self.autoencoder.patches_of(normalise_clips(clips, self.corpus.std)))
+
+    def _baselines(self) -> dict[str, float]:
+        count = min(1024, len(self.stream))
+        mean = self._targets(torch.from_numpy(self.stream.read(np.arange(count)))).mean(dim=0)
+        target = self._targets(self.judged)
+        return {
+            "held_out_position_mean": position_mean_loss(target, self.judged_mask, mean),
+            "held_out_nearest_column": nearest_column_loss(target, self.judged_mask),
+        }
+
+    def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
+        """Return clips (share, frames, mels) float16, the places seen, the places to rebuild, and the tracks."""
+        tracks, starts = self._places(step, share)
+        clips = torch.from_numpy(read_clips(self.corpus, tracks, starts, self.sizes.clip_frames))
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + step) % 2**63)
+        seen, hidden = split_places(self.mask.draw(self.batch, self.sizes, generator))
+        asked = max(1, round(hidden.shape[1] * self.sizes.decoded))
+        if asked < hidden.shape[1]:
+            order = torch.rand(hidden.shape, generator=generator).argsort(dim=1)[:, :asked]
+            hidden = hidden.gather(1, order)
+        return clips, seen[share], hidden[share], torch.from_numpy(tracks)
+
+    def _places(self, step: int, share: slice) -> tuple[Ints, Ints]:
+        """Return tracks and first frames; with the clip-level term, clips 2i and 2i + 1 are partners."""
+        if not self.pairs.weight:
+            return self.stream.places(np.arange(self.batch)[share] + step * self.batch)
+        half = self.batch // 2
+        samples = np.arange(share.start // 2, share.stop // 2) + step * half
+        tracks, starts = self.stream.places(samples)
+        a_second = self.corpus.mel.sample_rate / self.corpus.mel.hop_samples
+        second = self.stream.partners(
+            samples,
+            tracks,
+            starts,
+            nearest=round(self.pairs.nearest_seconds * a_second),
+            farthest=round(self.pairs.farthest_seconds * a_second),
+        )
+        return np.repeat(tracks, 2), np.stack([starts, second], axis=1).reshape(-1)
+
+    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Return the reconstruction loss, and with the clip-level term the weighted sum and both parts."""
+        clips, seen, hidden, tracks = batch
+        out = module(normalise_clips(clips, self.corpus.std), seen, hidden)
+        if not self.pairs.weight:
+            return {"loss": out.loss}
+        pairs = pair_loss(out.projected, tracks, self.pairs.temperature)
+        return {"loss": out.loss + self.pairs.weight * pairs, "rebuilding": out.loss, "pairs": pairs}
+
+    def evaluate(self, module: nn.Module, step: int) -> dict[str, float]:
+        """Return the loss on blanked patches of held-out tracks, beside two guesses, and draw one clip."""
+        assert isinstance(module, Autoencoder)
+        device = next(module.parameters()).device
+        error, count = 0.0, 0
+        for clips, mask in zip(self.judged.split(64), self.judged_mask.split(64), strict=True):
+            normal = normalise_clips(clips.to(device), self.corpus.std)
+            seen, hidden = (places.to(device) for places in split_places(mask))
+            passes = round(1 / self.sizes.decoded)
+            for number in range(passes):
+                asked = hidden[:, number::passes]
+                error += float(module(normal, seen, asked).loss) * asked.numel()
+                count += asked.numel()
+        self._draw(module, step)
+        return {"held_out_loss": error / count, **self.baselines}
+
+    def _draw(self, module: Autoencoder, step: int) -> None:
+        number = len(self.judged) // 2
+        clip, mask = self.judged[number : number + 1].float(), self.judged_mask[number : number + 1]
+        level = clip.mean()
+        device = next(module.parameters()).device
+        normal = normalise_clips(clip, self.corpus.std).to(device)
+        rebuilt = module.rebuild(normal, mask.to(device))[0].cpu() * self.corpus.std + level
+        hidden = mask[0].repeat_interleave(self.sizes.patch_frames, 0).repeat_interleave(self.sizes.patch_mels, 1)
+        draw_reconstruction(
+            self.pictures / f"step-{step:08d}.png",
+            clip[0].numpy(),
+            clip[0].masked_fill(hidden, float("nan")).numpy(),
+            rebuilt.numpy(),
+            mel=self.corpus.mel,
+            title=f"step {step}, a held-out track",
+        )

@@ -1,0 +1,200 @@
+"""corpus → model: train a masked autoencoder on random 5-second clips."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import yaml
+from accelerate import Accelerator
+
+from audiomae.data.clips import hold_out_tracks
+from audiomae.data.corpus import Corpus
+from audiomae.data.files import fingerprint_of, locked, read_json, write_atomically, write_json
+from audiomae.errors import ConfigError, FingerprintError
+from audiomae.model.config import ModelConfig, model_of_size
+from audiomae.model.embedder import Embedder, save
+from audiomae.model.masking import MaskKind
+from audiomae.model.pooling import Pool
+from audiomae.training.config import Length, LoopConfig
+from audiomae.training.loop import Outcome, make_accelerator, set_threads, train
+from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings
+
+__all__ = ["PretrainConfig", "pretrain"]
+
+Size = Literal["tiny", "small", "base", "large"]
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Settings of `audiomae pretrain`.
+
+    Attributes:
+        corpus: Folder made by `audiomae prepare`.
+        out: Run folder to write; the same command goes on with what lies there.
+        steps: Optimiser steps to train; exactly repeatable. Give this or minutes.
+        minutes: Wall-clock minutes to train.
+        size: Named size of the model instead of the single entries under model: tiny, small, base or large.
+        model: Sizes of the model.
+        mask: What the encoder does not see: spans of time, one_span or single patches.
+        ratio: Share of the patches that is blanked, in (0, 1).
+        longest: Longest span, in columns of 160 ms.
+        pairs: Clip-level term beside the reconstruction.
+        held_out: Share of the tracks that is never trained on and judged instead.
+        layer: Encoder block that vectors are read from; 0 is the last.
+        pool: How the tokens of a clip become one vector.
+        train: How long, how fast and how carefully to train.
+    """
+
+    corpus: str
+    out: str = "run"
+    steps: int | None = None
+    minutes: float | None = None
+    size: Size | None = None
+    model: ModelConfig = field(default_factory=ModelConfig)
+    mask: MaskKind = "spans"
+    ratio: float = 0.7
+    longest: int = 4
+    pairs: PairSettings = field(default_factory=PairSettings)
+    held_out: float = 0.05
+    layer: int = 0
+    pool: Pool = "freq_concat"
+    train: LoopConfig = field(default_factory=LoopConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        if not 0 < self.held_out < 1:
+            raise ConfigError(f"held_out is {self.held_out}; it is a share above 0 and below 1.")
+        if self.size is not None and self.model != ModelConfig():
+            raise ConfigError(f"give either size ({self.size}) or the entries of model, one of the two.")
+        _ = self.length
+        if self.layer > self.sizes.depth:
+            raise ConfigError(f"layer {self.layer} is beyond the encoder's {self.sizes.depth} blocks.")
+        MaskSettings(self.mask, self.ratio, self.longest).check(self.sizes)
+        if self.pairs.weight and self.train.batch // self.train.accumulate < 4:
+            raise ConfigError(
+                f"a batch of {self.train.batch} in {self.train.accumulate} parts leaves no other song to compare "
+                "with; the clip-level term takes parts of 4 clips or more. Use a larger --train.batch."
+            )
+
+    @property
+    def length(self) -> Length:
+        """How long to train."""
+        return Length(self.steps, self.minutes)
+
+    @property
+    def sizes(self) -> ModelConfig:
+        """The model's sizes."""
+        sizes = self.model if self.size is None else model_of_size(self.size)
+        if self.pairs.weight and not sizes.projection:
+            return dataclasses.replace(sizes, projection=128)
+        return sizes
+
+
+def pretrain(config: PretrainConfig) -> int:
+    """Train, and leave a run folder that `audiomae.load` reads.
+
+    Raises:
+        ConfigError: If settings do not fit together.
+        FingerprintError: If the run folder was begun with other settings or another corpus.
+        DivergedError: If the loss is not a number.
+    """
+    corpus = Corpus.open(config.corpus)
+    if corpus.mel.mels != config.sizes.mels:
+        raise ConfigError(
+            f"{config.corpus} has {corpus.mel.mels} mel bands, the model takes {config.sizes.mels}. "
+            f"Use --model.mels {corpus.mel.mels}."
+        )
+    loop = config.train
+    accelerator = make_accelerator(loop)
+    set_threads(loop.threads, accelerator.num_processes)
+    out = Path(config.out)
+    if not accelerator.is_main_process:
+        _run(config, corpus, out, accelerator)
+        return 0
+    with locked(out):
+        identity = _claim(out, config, corpus)
+        if (out / "result.json").exists():
+            print(f"{out}: was finished before; nothing to do.", file=sys.stderr)
+            return 0
+        outcome = _run(config, corpus, out, accelerator, identity)
+    if not outcome.finished:
+        print(f"stopped at step {outcome.steps}; the same command goes on from there.", file=sys.stderr)
+        return 0
+    _report(out, outcome)
+    return 0
+
+
+def _identity(config: PretrainConfig, corpus: Corpus) -> tuple[str, dict[str, Any]]:
+    settings = dataclasses.asdict(config)
+    for name in ("log_every", "evaluate_every", "checkpoint_every", "threads"):
+        del settings["train"][name]
+    for name in ("corpus", "out"):
+        del settings[name]
+    settings["corpus_fingerprint"] = corpus.fingerprint
+    return fingerprint_of(settings), settings
+
+
+def _claim(out: Path, config: PretrainConfig, corpus: Corpus) -> str:
+    """Write down what the run folder is for, or refuse it if it is for something else."""
+    identity, settings = _identity(config, corpus)
+    note = out / "run.json"
+    if note.exists():
+        found = read_json(note, format="audiomae-run/1")
+        if found["identity"] != identity:
+            old = found["settings"]
+            changed = [name for name in settings if settings[name] != old.get(name)]
+            raise FingerprintError(
+                f"{out}: was begun with another {', '.join(changed) or 'version'}. Use the same settings to go on, "
+                "or name another --out."
+            )
+    else:
+        write_json(note, {"format": "audiomae-run/1", "identity": identity, "settings": settings})
+    with write_atomically(out / "pretrain.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(dataclasses.asdict(config), sort_keys=False), encoding="utf-8")
+    return identity
+
+
+def _run(
+    config: PretrainConfig,
+    corpus: Corpus,
+    out: Path,
+    accelerator: Accelerator,
+    identity: str = "",
+) -> Outcome:
+    loop = config.train
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(loop.seed)
+        task = MaskedTask(
+            corpus,
+            config.sizes,
+            MaskSettings(config.mask, config.ratio, config.longest),
+            config.pairs,
+            split=hold_out_tracks(corpus.track_ids, config.held_out),
+            batch=loop.batch,
+            seed=loop.seed,
+            pictures=out / "pictures",
+        )
+    outcome = train(task, config.length, loop, out, accelerator, identity)
+    if accelerator.is_main_process and outcome.finished:
+        embedder = Embedder(
+            task.autoencoder.eval(),
+            mel=corpus.mel,
+            mean=corpus.mean,
+            std=corpus.std,
+            layer=config.layer or config.sizes.depth,
+            pool=config.pool,
+        )
+        save(embedder, out, {"corpus_fingerprint": corpus.fingerprint, "steps": outcome.steps})
+        write_json(out / "result.json", {"format": "audiomae-result/1", "steps": outcome.steps, **outcome.metrics})
+    return outcome
+
+
+def _report(out: Path, outcome: Outcome) -> None:
+    shown = {name: round(value, 4) for name, value in outcome.metrics.items()}
+    print(json.dumps({"model": str(out), "steps": outcome.steps, **shown}))

@@ -1,0 +1,30 @@
+"""One song as the adapters hand it over: a file, and what its source knows about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Song"]
+
+
+@dataclass(frozen=True)
+class Song:
+    """A file to prepare, with what its source says of it.
+
+    Attributes:
+        path: Audio file.
+        track_id: Name of the track in every table; empty stands for the first 16 hex digits of the content
+            hash.
+        title: Title; a non-empty one overrides the file's own tag, as in the fields below.
+        artist: Artist.
+        album: Album.
+        genre: Genre.
+    """
+
+    path: Path
+    track_id: str = ""
+    title: str = ""
+    artist: str = ""
+    album: str = ""
+    genre: str = ""

@@ -1,0 +1,61 @@
+"""What many tests share: seeded generators, small models, small corpora."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from audiomae.audio.mel import MelConfig
+from audiomae.data.shards import CorpusWriter
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    """A seeded source of randomness."""
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The benchmark material beside the checkout, where it is there."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not (folder / "bench" / "labels.csv").is_file():
+        pytest.skip("the benchmark audio (../shared/bench) is not beside this checkout")
+    return folder
+
+
+def write_corpus(folder: Path, *, tracks: int = 6, seconds: float = 12.0, seed: int = 0) -> Path:
+    """Write a corpus of synthetic log-mels (each track a chord of its own that fades in and out)."""
+    generator = np.random.default_rng(seed)
+    mel = MelConfig()
+    writer = CorpusWriter(folder, mel)
+    frames = round(seconds * 100)
+    with writer.spool() as spool:
+        for number in range(tracks):
+            bands = generator.choice(mel.mels, 6, replace=False)
+            shape = np.exp(-0.5 * ((np.arange(mel.mels)[:, None] - bands) / 1.5) ** 2).sum(axis=1)
+            beat = 1 + np.sin(np.arange(frames) * 2 * np.pi / generator.integers(30, 90))
+            values = -10 + 6 * shape * beat[:, None] + generator.normal(0, 0.3, (frames, mel.mels))
+            stored = values.astype(np.float16)
+            path = spool / f"{number}.raw"
+            stored.tofile(path)
+            exact = stored.astype(np.float64)
+            row = {name: "" for name in ("title", "artist", "album", "genre")}
+            row |= {"track_id": f"song-{number}", "path": f"songs/{number}.wav", "content": f"content-{number}"}
+            row |= {"seconds": seconds, "frames": frames, "level": -20.0, "bytes": 1, "modified_ns": 1}
+            row |= {"mel_sum": float(exact.sum()), "mel_square_sum": float((exact**2).sum())}
+            writer.add(row, path)
+        writer.commit({"decoder": "synthetic"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus of six synthetic tracks of 12 s."""
+    return write_corpus(tmp_path_factory.mktemp("corpus") / "small")

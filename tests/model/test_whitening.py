@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+
+from audiomae.errors import DataError, MissingError
+from audiomae.model.whitening import Whitening
+
+
+@pytest.fixture
+def vectors() -> np.ndarray:
+    generator = np.random.default_rng(0)
+    return (generator.normal(size=(300, 10)) @ generator.normal(size=(10, 10)) + 40).astype(np.float32)
+
+
+def test_whitened_vectors_are_uncorrelated_with_variance_1(vectors):
+    white = Whitening.fit(vectors, 6).transform(vectors)
+    assert white.shape == (300, 6)
+    assert white.dtype == np.float32
+    # float32 of values near 40: 1e-5 relative, blown up by the weakest direction.
+    assert np.allclose(np.cov(white.T, bias=True), np.eye(6), atol=1e-3)
+    assert np.allclose(white.mean(axis=0), 0, atol=1e-3)
+
+
+def test_it_equals_standardising_and_then_scikit_learns_whitened_pca(vectors):
+    ours = Whitening.fit(vectors, 4).transform(vectors)
+    theirs = PCA(4, whiten=True, svd_solver="full").fit_transform(StandardScaler().fit_transform(vectors))
+    theirs *= np.sqrt(len(vectors) / (len(vectors) - 1))
+    signs = np.sign((ours * theirs).sum(axis=0))
+    assert np.allclose(ours, theirs * signs, atol=1e-3)
+
+
+def test_blocks_give_what_one_array_gives(vectors):
+    whole = Whitening.fit(vectors, 5)
+    parts = Whitening.fit(iter(np.split(vectors, [7, 150])), 5)
+    # Sums in another order; float64, then rounded to float32.
+    assert np.allclose(whole.matrix, parts.matrix, atol=1e-5)
+    assert np.allclose(whole.mean, parts.mean, atol=1e-4)
+
+
+def test_an_entry_that_never_changes_does_no_harm(vectors):
+    vectors[:, 3] = 1.25
+    white = Whitening.fit(vectors, 9).transform(vectors)
+    assert np.allclose(np.cov(white.T, bias=True), np.eye(9), atol=1e-3)
+
+
+def test_more_directions_than_the_vectors_have_are_refused_or_left_out(vectors):
+    vectors[:, 5:] = vectors[:, :5]
+    with pytest.raises(DataError, match=r"differ in 5 directions only.*--whiten 5"):
+        Whitening.fit(vectors, 8)
+    assert Whitening.fit(vectors, 8, at_most=True).dims == 5
+
+
+def test_too_few_clips_are_refused(vectors):
+    with pytest.raises(DataError, match=r"there are 4 clips of 10\. Use --whiten 3"):
+        Whitening.fit(vectors[:4], 8)
+
+
+def test_it_survives_the_disk_to_the_bit(vectors, tmp_path):
+    path = tmp_path / "w.safetensors"
+    whitening = Whitening.fit(vectors, 5, {"layer": "3"})
+    whitening.save(path)
+    again = Whitening.load(path)
+    assert again.about == {"layer": "3"}
+    assert again.fingerprint == whitening.fingerprint
+    assert np.array_equal(again.transform(vectors), whitening.transform(vectors))
+    first = path.read_bytes()
+    again.save(path)
+    assert path.read_bytes() == first
+
+
+def test_vectors_of_another_length_are_refused(vectors):
+    with pytest.raises(DataError, match="takes vectors of 10 entries, not 4"):
+        Whitening.fit(vectors, 5).transform(vectors[:, :4])
+
+
+def test_a_file_that_is_no_whitening_is_refused(vectors, tmp_path):
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(MissingError, match="no such whitening"):
+        Whitening.load(path)
+    save_file({"weights": np.zeros(3, np.float32)}, path)
+    with pytest.raises(DataError, match="holds weights, not a whitening"):
+        Whitening.load(path)
+    Whitening.fit(vectors, 5).save(path)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(MissingError, match="cut short"):
+        Whitening.load(path)
