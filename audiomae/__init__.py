@@ -1,7 +1,7 @@
 """Self-supervised audio embeddings for music: songs in, vectors and recommendations out.
 
-    model = audiomae.load("run/")
-    vectors = model.embed_files(["song.flac"])
+model = audiomae.load("run/")
+vectors = model.embed_files(["song.flac"])
 """
 
 from __future__ import annotations

@@ -33,8 +33,12 @@ VERBS = {
     "export": Verb("ExportConfig", "inputs", True, "model + corpus or files → vectors in Parquet"),
     "similar": Verb("SimilarConfig", "vectors", False, "vectors → the most similar songs"),
     "probe": Verb("ProbeConfig", "model", False, "model + labels → linear probe, kNN and retrieval scores"),
-    "reconstruct": Verb("ReconstructConfig", "model", False, "model + song → original, blanked, rebuilt: PNG and WAV"),
-    "demo": Verb("DemoConfig", "songs", True, "all of it on your songs, real or generated music, in about ten minutes"),
+    "reconstruct": Verb(
+        "ReconstructConfig", "model", False, "model + song → original, blanked, rebuilt: PNG and WAV"
+    ),
+    "demo": Verb(
+        "DemoConfig", "songs", True, "all of it on your songs, real or generated music, in about ten minutes"
+    ),
 }
 
 

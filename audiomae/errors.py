@@ -1,13 +1,13 @@
 """Every error a user can meet, in one tree.
 
-    AudiomaeError               one clear line: value, limit, way out; the command line exits with 1
-    ├── DecodeError             a song's audio cannot be read
-    ├── DataError               a table, list or folder holds something wrong
-    │   ├── MissingError        a file or folder that must be there is not, or is cut short
-    │   └── FingerprintError    a folder was made from something else than what it is used with
-    ├── ConfigError             values that do not fit together (exit 2)
-    ├── StorageError            the disk refuses a write: full, read-only, no permission
-    └── DivergedError           training met a loss that is not a number
+AudiomaeError               one clear line: value, limit, way out; the command line exits with 1
+├── DecodeError             a song's audio cannot be read
+├── DataError               a table, list or folder holds something wrong
+│   ├── MissingError        a file or folder that must be there is not, or is cut short
+│   └── FingerprintError    a folder was made from something else than what it is used with
+├── ConfigError             values that do not fit together (exit 2)
+├── StorageError            the disk refuses a write: full, read-only, no permission
+└── DivergedError           training met a loss that is not a number
 """
 
 from __future__ import annotations

@@ -148,8 +148,9 @@ class Run:
         for song in songs:
             stamp = stamps[str(song.path)]
             row = tracks.get(stamp["path"])
-            if row and not (same_file(row, stamp) and song.track_id in ("", row["track_id"])):
-                self.writer.drop(row["path"])
+            if row and stamp["bytes"] >= 0:  # one that is gone stays as it was
+                if not (same_file(row, stamp) and song.track_id in ("", row["track_id"])):
+                    self.writer.drop(row["path"])
         self.ids = {row["track_id"]: path for path, row in tracks.items()}
         self.contents = {row["content"]: path for path, row in tracks.items()}
         for song in songs:
@@ -158,16 +159,18 @@ class Run:
                 wanted = {field: getattr(song, field) or row[field] for field in OVERRIDES}
                 self.edited |= any(row[field] != text for field, text in wanted.items())
                 row.update(wanted)
-            elif not ((row := rejects.get(stamp["path"])) and self.still_rejected(row, stamp)):
+            elif not ((row := rejects.get(stamp["path"])) and self.still_rejected(row, stamp, song)):
                 self.songs.append((song, stamp))
 
-    def still_rejected(self, row: dict[str, Any], stamp: dict[str, Any]) -> bool:
+    def still_rejected(self, row: dict[str, Any], stamp: dict[str, Any], song: Song) -> bool:
         """Return whether a file that was left out before would be left out again."""
         reason = row["reason"]
         if not same_file(row, stamp) or self.limits.stale(reason):
             return False
         if reason.endswith("needs ffmpeg, which is not on PATH") and decoder_versions()["ffmpeg"]:
             return False
+        if reason.startswith("track_id taken: "):
+            return song.track_id in self.ids and f": {song.track_id!r} is " in reason
         return not row["content"] or row["content"] in self.contents
 
     def decode(self) -> None:

@@ -130,8 +130,7 @@ class Pool:
         return Worker(process, ours)
 
     def dispatch(self) -> None:
-        """Hand out jobs: two a worker, so that none waits for this process; a suspect only when all are
-        idle."""
+        """Hand out jobs: two a worker, so that none waits for us; a suspect only when all are idle."""
         if self.suspects:
             if not any(worker.jobs for worker in self.workers):
                 self.send(self.workers[0], self.suspects.popleft())

@@ -46,8 +46,7 @@ class Limits:
             )
 
     def reason(self, seconds: float, level: float) -> str:
-        """Return why a song of this length, in seconds, and level, in dBFS, is left out; empty if it is
-        kept."""
+        """Return why a song of these seconds and this level, in dBFS, is left out; empty if it is kept."""
         if seconds < self.shortest_seconds:
             return f"too short: {seconds:.2f} s {self.endings['too short']}"
         if level < self.quietest_dbfs:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from audiomae.audio.mel import MelConfig
 from audiomae.data.shards import CorpusWriter
 
@@ -46,8 +47,12 @@ def write_corpus(folder: Path, *, tracks: int = 6, seconds: float = 12.0, seed: 
             path = spool / f"{number}.raw"
             stored.tofile(path)
             exact = stored.astype(np.float64)
-            row = {name: "" for name in ("title", "artist", "album", "genre")}
-            row |= {"track_id": f"song-{number}", "path": f"songs/{number}.wav", "content": f"content-{number}"}
+            row = dict.fromkeys(("title", "artist", "album", "genre"), "")
+            row |= {
+                "track_id": f"song-{number}",
+                "path": f"songs/{number}.wav",
+                "content": f"content-{number}",
+            }
             row |= {"seconds": seconds, "frames": frames, "level": -20.0, "bytes": 1, "modified_ns": 1}
             row |= {"mel_sum": float(exact.sum()), "mel_square_sum": float((exact**2).sum())}
             writer.add(row, path)

@@ -86,7 +86,7 @@ def test_the_mean_of_the_moments_of_one_clip_is_its_scene(model):
 @pytest.mark.parametrize("sounds", [torch.zeros(16_000), torch.zeros(1, 0), torch.full((1, 10), torch.nan)])
 def test_audio_of_another_shape_or_not_finite_is_refused(model, sounds):
     for function in (get_scene_embeddings, get_timestamp_embeddings):
-        with pytest.raises(DataError, match="audio (has shape|holds samples)"):
+        with pytest.raises(DataError, match=r"audio (has shape|holds samples)"):
             function(sounds, model)
 
 

@@ -23,6 +23,7 @@ import soxr
 from numpy.typing import NDArray
 
 from audiomae.audio.ffmpeg import ffmpeg_version, open_ffmpeg
+from audiomae.audio.mp3 import count_samples
 from audiomae.errors import DecodeError
 
 __all__ = ["decode", "decode_blocks", "decoder_versions"]
@@ -60,8 +61,7 @@ class Source:
 
 
 class QuietStderr:
-    """Sends file descriptor 2 nowhere while C libraries that write to it are at work; nests, and is
-    thread-safe."""
+    """Sends file descriptor 2 nowhere while C libraries write to it; nests, across threads too."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -193,6 +193,10 @@ def open_source(path: Path, stack: contextlib.ExitStack) -> Source:
         return open_other(path, detail_of(error), stack)
     check_header(path, sound)
     samples = sound.frames if 0 < sound.frames < UNKNOWN_LENGTH else 0
+    if sound.format == "MP3" and (counted := count_samples(path)) is not None:
+        if counted - samples > MISSING_SECONDS * sound.samplerate:  # libsndfile would stop at its guess
+            return open_other(path, "its header does not say how long it is", stack)
+        samples = 0
     return Source(sound.samplerate, samples, read_blocks(path, sound))
 
 
@@ -201,6 +205,8 @@ def open_other(path: Path, complaint: str, stack: contextlib.ExitStack) -> Sourc
     if not ffmpeg_version():
         if path.suffix.lower() in FFMPEG_SUFFIXES:
             raise DecodeError(f"{path}: needs ffmpeg: {path.suffix} needs ffmpeg, which is not on PATH")
+        if "how long" in complaint:
+            raise DecodeError(f"{path}: needs ffmpeg: {complaint}; that needs ffmpeg, which is not on PATH")
         if not any(words in complaint for words in UNKNOWN_FORMAT):
             raise DecodeError(f"{path}: damaged: {complaint}")
         raise DecodeError(

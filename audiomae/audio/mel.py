@@ -1,5 +1,6 @@
-"""The log-mel front end: how samples become the frames that the model sees. Only this file imports
-torchaudio.
+"""The log-mel front end: how samples become the frames that a model sees.
+
+The one file that imports torchaudio, whose wheel fits one torch alone.
 
 Zeros are added around the *samples*, before the mel, so a padded edge is as quiet as silence and never
 louder.

@@ -1,5 +1,4 @@
-"""Writing a corpus: shards one after another, a journal of those that are finished, and one moment of
-commitment.
+"""Writing a corpus: shards one after another, a journal of the finished ones, and one moment of commitment.
 
 A killed run leaves the last committed corpus as it was, and beside it a journal from which the next run
 goes on:
@@ -89,17 +88,14 @@ class CorpusWriter:
         if (self.folder / "corpus.json").exists():
             self._read_corpus()
         elif (self.folder / "tracks.parquet").exists():
-            raise MissingError(
-                f"{self.folder / 'corpus.json'}: gone, though tracks.parquet is there. Use another folder."
-            )
+            raise MissingError(f"{self.folder}: tracks.parquet without corpus.json. Use another folder.")
         self._read_journal()
         with storage_errors(self.folder):
             self._remove_strays()
 
     @contextlib.contextmanager
     def spool(self) -> Iterator[Path]:
-        """Give a folder on the same disk for log-mels on their way into a shard; it goes when the block
-        ends."""
+        """Give a folder on the same disk for log-mels on their way into a shard; it goes with the block."""
         folder = self.folder / f".spool-{os.getpid()}"
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,9 @@ class Autoencoder(nn.Module):
         self.clip_head = ClipHead(config) if config.projection else None
         self.apply(init_weights)
 
-    def patches_of(self, clips: Float[Tensor, "clips frames mels"]) -> Float[Tensor, "clips columns rows values"]:
+    def patches_of(
+        self, clips: Float[Tensor, "clips frames mels"]
+    ) -> Float[Tensor, "clips columns rows values"]:
         """Cut clips into this model's patches."""
         return cut_patches(clips, self.config.patch_frames, self.config.patch_mels)
 

@@ -53,7 +53,7 @@ class ClipHead(nn.Module):
 
 
 def pair_loss(
-    projected: Float[Tensor, "clips projection"], tracks: Int[Tensor, "clips"], temperature: float
+    projected: Float[Tensor, "clips projection"], tracks: Int[Tensor, " clips"], temperature: float
 ) -> Float[Tensor, ""]:
     """Return how badly each clip finds its partner among the clips of the batch.
 

@@ -34,13 +34,13 @@ class ModelConfig:
     depth: int = 6
     heads: int = 3
     decoder_width: int = 128
-    decoder_depth: int = 4
+    decoder_depth: int = 2
     decoder_heads: int = 4
     patch_frames: int = 16
     patch_mels: int = 16
     clip_frames: int = 496
     mels: int = 80
-    decoded: float = 1.0
+    decoded: float = 0.4
     projection: int = 0
 
     def __post_init__(self) -> None:
@@ -82,10 +82,38 @@ class ModelConfig:
 
 
 SIZES: dict[str, dict[str, int]] = {
-    "tiny": {"width": 192, "depth": 6, "heads": 3, "decoder_width": 128, "decoder_depth": 4, "decoder_heads": 4},
-    "small": {"width": 384, "depth": 12, "heads": 6, "decoder_width": 256, "decoder_depth": 4, "decoder_heads": 8},
-    "base": {"width": 768, "depth": 12, "heads": 12, "decoder_width": 384, "decoder_depth": 6, "decoder_heads": 12},
-    "large": {"width": 1024, "depth": 24, "heads": 16, "decoder_width": 512, "decoder_depth": 8, "decoder_heads": 16},
+    "tiny": {
+        "width": 192,
+        "depth": 6,
+        "heads": 3,
+        "decoder_width": 128,
+        "decoder_depth": 2,
+        "decoder_heads": 4,
+    },
+    "small": {
+        "width": 384,
+        "depth": 12,
+        "heads": 6,
+        "decoder_width": 256,
+        "decoder_depth": 4,
+        "decoder_heads": 8,
+    },
+    "base": {
+        "width": 768,
+        "depth": 12,
+        "heads": 12,
+        "decoder_width": 384,
+        "decoder_depth": 6,
+        "decoder_heads": 12,
+    },
+    "large": {
+        "width": 1024,
+        "depth": 24,
+        "heads": 16,
+        "decoder_width": 512,
+        "decoder_depth": 8,
+        "decoder_heads": 16,
+    },
 }
 
 

@@ -104,7 +104,9 @@ class Embedder:
         """
         changed = dataclasses.replace(self, layer=layer or self.layer, pool=pool or self.pool, whiten=None)
         if not 1 <= changed.layer <= self.config.depth:
-            raise ConfigError(f"layer {changed.layer} is not one of 1 to {self.config.depth}, the encoder's blocks.")
+            raise ConfigError(
+                f"layer {changed.layer} is not one of 1 to {self.config.depth}, the encoder's blocks."
+            )
         if whiten is not None and len(whiten.mean) != changed.dim:
             raise ConfigError(
                 f"the whitening takes vectors of {len(whiten.mean)} values; layer {changed.layer} pooled by "
@@ -185,7 +187,9 @@ class Embedder:
         mels = torch.from_numpy(np.concatenate(parts)).float()
         missing = self.config.patch_frames - len(mels)
         if missing > 0:
-            raise DataError(f"{path}: {len(mels)} frames of 10 ms; an embedding needs {self.config.patch_frames}.")
+            raise DataError(
+                f"{path}: {len(mels)} frames of 10 ms; an embedding needs {self.config.patch_frames}."
+            )
         return mels
 
     def _embed_long(self, mels: Float[Tensor, "clips frames mels"], batch: int) -> Vectors:
@@ -194,7 +198,7 @@ class Embedder:
         starts = clip_starts(mels.shape[1], frames, hop).tolist()
         mels = mels.half().float()
         windows = torch.cat([mels[:, start : start + frames] for start in starts])
-        vectors = torch.cat([self.embed_mels(part) for part in windows.split(batch)])
+        vectors = torch.cat([self.embed_mels(part) for part in torch.split(windows, batch)])
         return vectors.reshape(len(starts), len(mels), -1).mean(dim=0).cpu().numpy()
 
 
@@ -259,5 +263,9 @@ def untrained(like: Embedder | ModelConfig, *, seed: int = 0) -> Embedder:
         torch.manual_seed(seed)
         autoencoder = Autoencoder(like if isinstance(like, ModelConfig) else like.config).eval()
     if isinstance(like, Embedder):
-        return dataclasses.replace(like, autoencoder=autoencoder, whiten=None, fingerprint=f"untrained-{seed}")
-    return Embedder(autoencoder, MelConfig(mels=like.mels), mean=0.0, std=1.0, layer=like.depth, pool="freq_concat")
+        return dataclasses.replace(
+            like, autoencoder=autoencoder, whiten=None, fingerprint=f"untrained-{seed}"
+        )
+    return Embedder(
+        autoencoder, MelConfig(mels=like.mels), mean=0.0, std=1.0, layer=like.depth, pool="freq_concat"
+    )

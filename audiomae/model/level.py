@@ -8,7 +8,9 @@ from torch import Tensor
 __all__ = ["normalise_clips"]
 
 
-def normalise_clips(log_mels: Float[Tensor, "clips frames mels"], std: float) -> Float[Tensor, "clips frames mels"]:
+def normalise_clips(
+    log_mels: Float[Tensor, "clips frames mels"], std: float
+) -> Float[Tensor, "clips frames mels"]:
     """Take each clip's mean out of its log-mel and scale by the corpus's deviation, in float32.
 
     A gain adds the same number to every value of a log-mel, so this takes it out again, but for values near the

@@ -120,5 +120,7 @@ def blank(
         whole = blank_one_span(clips, columns, ratio=ratio, generator=generator)
     else:
         limit = math.floor(columns / 2)
-        whole = blank_spans(clips, columns, ratio=ratio, longest=min(longest, limit or 1), generator=generator)
+        whole = blank_spans(
+            clips, columns, ratio=ratio, longest=min(longest, limit or 1), generator=generator
+        )
     return whole[:, :, None].expand(clips, columns, rows).contiguous()

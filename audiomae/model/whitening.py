@@ -1,4 +1,4 @@
-"""PCA whitening: the directions in which a collection's vectors differ, each brought to variance 1."""
+"""Whitening: the directions in which a collection's vectors differ, brought to one scale."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,9 @@ from safetensors.numpy import save_file
 from audiomae.data.files import fingerprint_of, write_atomically
 from audiomae.errors import DataError, MissingError
 
-__all__ = ["Whitening"]
+__all__ = ["WhitenKind", "Whitening"]
+
+WhitenKind = Literal["within", "pca"]
 
 FORMAT = "audiomae-whitening/1"
 SMALLEST_SHARE = 1e-7
@@ -24,10 +27,11 @@ SMALLEST_SHARE = 1e-7
 
 @dataclass(frozen=True)
 class Whitening:
-    """An affine map that makes a collection's vectors uncorrelated, with variance 1 in every direction.
+    """An affine map that brings the directions in which a collection's vectors differ to one scale.
 
-    Each entry is standardised, then the leading principal directions are kept and scaled; both steps are
-    folded into one product. What it gives is not of unit length: normalise it where a cosine is wanted.
+    Each entry is standardised, then the leading principal directions are kept and scaled, to variance 1 (`fit`) or
+    by how the clips of a track differ (`fit_within`); all steps are folded into one product. What it gives is not of
+    unit length: normalise it where a cosine is wanted.
 
     Attributes:
         mean: Mean of the vectors it was fitted on, (d,).
@@ -55,56 +59,56 @@ class Whitening:
         *,
         at_most: bool = False,
     ) -> Whitening:
-        """Learn the map from vectors.
+        """Learn PCA whitening from vectors.
 
         Args:
             vectors: (vectors, d), or such arrays one after another; read once, sums kept in float64.
             dims: Directions to keep, strongest first.
             about: Strings to store with it.
-            at_most: Whether to keep fewer directions, rather than refuse, where the vectors do not differ in
-                as many.
+            at_most: Whether to keep fewer directions where the vectors do not differ in as many.
 
         Raises:
-            DataError: If the vectors differ in fewer than `dims` directions.
+            DataError: If the vectors differ in fewer than `dims` directions, or in none.
         """
-        blocks = [vectors] if isinstance(vectors, np.ndarray) else vectors
-        count, total, products, origin = 0, np.zeros(0), np.zeros((0, 0)), np.zeros(0)
-        for block in blocks:
-            if not count:
-                width = block.shape[1]
-                origin = block.mean(axis=0, dtype=np.float64)
-                total, products = np.zeros(width), np.zeros((width, width))
-            # Sums around the first block's mean: no cancellation when the mean is far from zero.
-            shifted = block.astype(np.float64) - origin
-            count += len(shifted)
-            total += shifted.sum(axis=0)
-            products += shifted.T @ shifted
-        most = min(count - 1, len(total))
-        if not 1 <= dims <= most:
-            raise DataError(
-                f"whitening to {dims} dimensions needs {dims + 1} clips and vectors of {dims} entries; there "
-                f"are {count} clips of {len(total)}. Use --whiten {max(1, most)} or fewer, or more songs."
-            )
-        centre = total / count
-        covariance = products / count - np.outer(centre, centre)
-        deviation = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
-        alive = deviation > SMALLEST_SHARE * max(deviation.max(), 1e-30)
-        scale = np.where(alive, 1.0 / np.where(alive, deviation, 1.0), 0.0)
-        variances, directions = np.linalg.eigh(covariance * scale[:, None] * scale[None, :])
-        variances, directions = variances[::-1][:dims], directions[:, ::-1][:, :dims]
-        rank = int((variances > SMALLEST_SHARE * variances[0]).sum())
-        if at_most and rank:
-            variances, directions, dims = variances[:rank], directions[:, :rank], rank
-        if rank < dims:
-            raise DataError(
-                f"the {count} vectors differ in {rank} directions only; whitening to {dims} would blow up "
-                f"noise. Use --whiten {rank} or fewer."
-            )
-        # The sign of a direction is arbitrary: let its largest entry be positive.
-        largest = np.abs(directions).argmax(axis=0)
-        directions = directions * np.sign(directions[largest, np.arange(dims)])
-        matrix = scale[:, None] * directions / np.sqrt(variances)
-        return cls((origin + centre).astype(np.float32), matrix.astype(np.float32), dict(about or {}))
+        moments = Moments()
+        for block in [vectors] if isinstance(vectors, np.ndarray) else vectors:
+            moments.add(block)
+        directions, variances = moments.leading_directions(dims, at_most=at_most)
+        return cls(moments.mean, (directions / np.sqrt(variances)).astype(np.float32), dict(about or {}))
+
+    @classmethod
+    def fit_within(
+        cls,
+        tracks: Iterable[NDArray[np.floating]],
+        dims: int,
+        about: Mapping[str, str] | None = None,
+    ) -> Whitening:
+        """Learn the whitening that evens out how clips of one track differ.
+
+        The leading principal directions are kept, then scaled so that clips vary within their tracks equally in
+        every direction: a direction in which a track's clips agree, and tracks differ, comes out long. It takes no
+        label, only which clips belong together.
+
+        Args:
+            tracks: The vectors of one track after another, each (clips, d).
+            dims: Directions to keep, strongest first.
+            about: Strings to store with it.
+
+        Raises:
+            DataError: If the vectors, or the clips within their tracks, differ in too few directions.
+
+        Source: within-class covariance normalisation, Hatch et al. 2006 (Interspeech), with tracks as classes.
+        """
+        moments = Moments()
+        for block in tracks:
+            moments.add(block, together=True)
+        directions, variances = moments.leading_directions(dims)
+        within = directions.T @ moments.within @ directions
+        # A share of the whole keeps a direction that hardly varies within tracks from being blown up.
+        within += 1e-3 * np.diag(variances)
+        values, turned = np.linalg.eigh(within)
+        matrix = directions @ (turned[:, ::-1] / np.sqrt(values[::-1]))
+        return cls(moments.mean, matrix.astype(np.float32), dict(about or {}))
 
     @property
     def dims(self) -> int:
@@ -167,3 +171,72 @@ class Whitening:
         if about.pop("format", None) != FORMAT or set(tensors) != {"mean", "matrix"}:
             raise DataError(f"{path}: holds {', '.join(sorted(tensors)) or 'nothing'}, not a whitening.")
         return cls(tensors["mean"], tensors["matrix"], dict(sorted(about.items())))
+
+
+class Moments:
+    """Running sums of vectors, in float64, around the first block's mean."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.origin = self.total = np.zeros(0)
+        self.products = self.between = np.zeros((0, 0))
+
+    def add(self, block: NDArray[np.floating], *, together: bool = False) -> None:
+        """Take in (vectors, d); `together` says that they belong to one track."""
+        if not self.count:
+            width = block.shape[1]
+            self.origin = block.mean(axis=0, dtype=np.float64)
+            self.total, self.products = np.zeros(width), np.zeros((width, width))
+            self.between = np.zeros((width, width))
+        # Around the first block's mean: no cancellation when the mean is far from zero.
+        shifted = block.astype(np.float64) - self.origin
+        total = shifted.sum(axis=0)
+        self.count += len(shifted)
+        self.total += total
+        self.products += shifted.T @ shifted
+        if together:
+            self.between += np.outer(total, total) / len(shifted)
+
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """Mean of the vectors."""
+        return np.asarray(self.origin + self.total / self.count, dtype=np.float32)
+
+    @property
+    def within(self) -> NDArray[np.float64]:
+        """Covariance of the vectors around their tracks' means."""
+        return np.asarray((self.products - self.between) / self.count)
+
+    def leading_directions(
+        self, dims: int, *, at_most: bool = False
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the principal directions of the standardised vectors, (d, dims), and their variances.
+
+        The directions take vectors as they come: standardisation is folded in.
+        """
+        most = min(self.count - 1, len(self.total))
+        dims = min(dims, most) if at_most else dims
+        if not 1 <= dims <= most:
+            raise DataError(
+                f"whitening to {dims} dimensions needs {dims + 1} clips and vectors of {dims} entries; there are "
+                f"{self.count} clips of {len(self.total)}. Use --whiten {max(1, most)} or fewer, or more songs."
+            )
+        centre = self.total / self.count
+        covariance = self.products / self.count - np.outer(centre, centre)
+        deviation = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
+        alive = deviation > SMALLEST_SHARE * max(deviation.max(), 1e-30)
+        scale = np.where(alive, 1.0 / np.where(alive, deviation, 1.0), 0.0)
+        variances, directions = np.linalg.eigh(covariance * scale[:, None] * scale[None, :])
+        variances, directions = variances[::-1][:dims], directions[:, ::-1][:, :dims]
+        rank = int((variances > SMALLEST_SHARE * variances[0]).sum())
+        if at_most and rank:
+            variances, directions = variances[:rank], directions[:, :rank]
+        elif rank < dims:
+            raise DataError(
+                f"the {self.count} vectors differ in {rank} directions only; whitening to {dims} would blow up "
+                f"noise. Use --whiten {rank} or fewer."
+            )
+        # The sign of a direction is arbitrary: let its largest entry be positive.
+        largest = np.abs(directions).argmax(axis=0)
+        directions = directions * np.sign(directions[largest, np.arange(len(variances))])
+        return scale[:, None] * directions, variances

@@ -95,7 +95,9 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: Optimizer) -> dict
     state = read_json(path / "state.json", format=_FORMAT)
     tensors = read_tensors(path / "model.safetensors")
     own = module.state_dict()
-    if {name: value.shape for name, value in tensors.items()} != {name: value.shape for name, value in own.items()}:
+    if {name: value.shape for name, value in tensors.items()} != {
+        name: value.shape for name, value in own.items()
+    }:
         raise FingerprintError(f"{path}: its model has other sizes than this one. Name another --out folder.")
     module.load_state_dict(tensors)
     _fill_optimizer(optimizer, read_tensors(path / "optimizer.safetensors"))

@@ -67,11 +67,20 @@ class LoopConfig:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        for name in ("batch", "accumulate", "learning_rate", "log_every", "evaluate_every", "checkpoint_every"):
+        for name in (
+            "batch",
+            "accumulate",
+            "learning_rate",
+            "log_every",
+            "evaluate_every",
+            "checkpoint_every",
+        ):
             value = getattr(self, name)
             if value <= 0:
                 raise ConfigError(f"train.{name} is {value}; it must be above 0.")
         if not 0 <= self.warmup < 1:
-            raise ConfigError(f"train.warmup is {self.warmup}; it is a share of the training, from 0 to below 1.")
+            raise ConfigError(
+                f"train.warmup is {self.warmup}; it is a share of the training, from 0 to below 1."
+            )
         if self.batch % self.accumulate:
             raise ConfigError(f"train.batch {self.batch} cannot be cut into {self.accumulate} equal parts.")

@@ -176,7 +176,9 @@ def train(
     bar = Progress(
         TextColumn("pretrain"),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %  step {task.fields[step]}  loss {task.fields[loss]}  {task.fields[speed]}"),
+        TextColumn(
+            "{task.percentage:>3.0f} %  step {task.fields[step]}  loss {task.fields[loss]}  {task.fields[speed]}"
+        ),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
@@ -194,7 +196,9 @@ def train(
         while length.progress(step, clock.elapsed) < 1.0 and not _agreed(accelerator, bool(stops), step):
             batches = waiting.result()
             waiting = ahead.submit(draw_step, step + 1)
-            rate = learning_rate_at(length.progress(step, clock.elapsed), peak=config.learning_rate, warmup=config.warmup)
+            rate = learning_rate_at(
+                length.progress(step, clock.elapsed), peak=config.learning_rate, warmup=config.warmup
+            )
             for group in wrapped.param_groups:
                 group["lr"] = rate
             for number, batch in enumerate(batches):
@@ -205,10 +209,14 @@ def train(
                         losses = task.loss(module, moved)
                     accelerator.backward(losses["loss"] / len(batches))
                 for name, value in losses.items():
-                    sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.detach() / len(batches)
+                    sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.detach() / len(
+                        batches
+                    )
             limit = config.clip_norm or float("inf")
             norm = accelerator.clip_grad_norm_(module.parameters(), limit)
-            sums["gradient_norm"] = sums.get("gradient_norm", torch.zeros((), device=norm.device)) + norm.detach()
+            sums["gradient_norm"] = (
+                sums.get("gradient_norm", torch.zeros((), device=norm.device)) + norm.detach()
+            )
             wrapped.step()
             wrapped.zero_grad()
             step, counted, timed = step + 1, counted + 1, timed + 1
@@ -217,7 +225,9 @@ def train(
             saving = step % config.checkpoint_every == 0 or overdue
             looking = step % config.evaluate_every == 0 and progress < 1.0
             if step % config.log_every == 0 or saving or looking or progress >= 1.0:
-                means = {name: float(accelerator.reduce(value / counted, "mean")) for name, value in sums.items()}
+                means = {
+                    name: float(accelerator.reduce(value / counted, "mean")) for name, value in sums.items()
+                }
                 _refuse_nan(means, step)
                 speed = timed * config.batch / (time.monotonic() - since)
                 if records is not None:

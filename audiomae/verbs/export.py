@@ -17,6 +17,7 @@ from audiomae.errors import ConfigError, DataError, FingerprintError, MissingErr
 from audiomae.model.corpus_vectors import Precision
 from audiomae.model.embedder import Embedder, load
 from audiomae.model.pooling import Pool
+from audiomae.model.whitening import WhitenKind
 from audiomae.verbs.vectors_job import VectorsJob
 from data_prep.folder import songs as folder_songs
 from data_prep.pipeline import prepare_corpus
@@ -39,7 +40,8 @@ class ExportConfig:
         out: Vectors folder to write; the same command goes on with what lies there.
         layer: Encoder block to read vectors from, 1 for the first; what the model recommends by default.
         pool: How the tokens of a clip become one vector; what the model recommends by default.
-        whiten: Dimensions of a PCA whitening, fitted on these clips and stored with the model; 0 for none.
+        whiten: Dimensions of a whitening, fitted on these clips and stored with the model; 0 for none.
+        whiten_kind: What the whitening evens out: within, how clips of one track differ, or pca, how all do.
         whitening: Whitening to use again: a file, or `model` for the one stored with the model.
         hop_seconds: Distance between the starts of neighbouring clips, in seconds.
         batch: Clips a forward pass.
@@ -55,6 +57,7 @@ class ExportConfig:
     layer: int | None = None
     pool: Pool | None = None
     whiten: int = 0
+    whiten_kind: WhitenKind = "within"
     whitening: str | None = None
     hop_seconds: float = 5.0
     batch: int = 64
@@ -105,6 +108,7 @@ def export(config: ExportConfig) -> int:
             out,
             Path(config.inputs[0]),
             whiten=config.whiten,
+            whiten_kind=config.whiten_kind,
             whitening=config.whitening,
             hop_seconds=config.hop_seconds,
             batch=config.batch,

@@ -40,7 +40,13 @@ class MaskSettings:
     def draw(self, clips: int, sizes: ModelConfig, generator: torch.Generator) -> Tensor:
         """Draw masks, (clips, columns, rows)."""
         return blank(
-            self.kind, clips, sizes.columns, sizes.rows, ratio=self.ratio, longest=self.longest, generator=generator
+            self.kind,
+            clips,
+            sizes.columns,
+            sizes.rows,
+            ratio=self.ratio,
+            longest=self.longest,
+            generator=generator,
         )
 
     def check(self, sizes: ModelConfig) -> None:
@@ -66,7 +72,7 @@ class PairSettings:
         farthest_seconds: Largest distance, in seconds.
     """
 
-    weight: float = 0.0
+    weight: float = 0.3
     temperature: float = 0.1
     nearest_seconds: float = 4.0
     farthest_seconds: float = 30.0
@@ -188,7 +194,7 @@ class MaskedTask:
         assert isinstance(module, Autoencoder)
         device = next(module.parameters()).device
         error, count = 0.0, 0
-        for clips, mask in zip(self.judged.split(64), self.judged_mask.split(64), strict=True):
+        for clips, mask in zip(torch.split(self.judged, 64), torch.split(self.judged_mask, 64), strict=True):
             normal = normalise_clips(clips.to(device), self.corpus.std)
             seen, hidden = (places.to(device) for places in split_places(mask))
             passes = round(1 / self.sizes.decoded)
@@ -206,7 +212,9 @@ class MaskedTask:
         device = next(module.parameters()).device
         normal = normalise_clips(clip, self.corpus.std).to(device)
         rebuilt = module.rebuild(normal, mask.to(device))[0].cpu() * self.corpus.std + level
-        hidden = mask[0].repeat_interleave(self.sizes.patch_frames, 0).repeat_interleave(self.sizes.patch_mels, 1)
+        hidden = (
+            mask[0].repeat_interleave(self.sizes.patch_frames, 0).repeat_interleave(self.sizes.patch_mels, 1)
+        )
         draw_reconstruction(
             self.pictures / f"step-{step:08d}.png",
             clip[0].numpy(),

@@ -63,7 +63,7 @@ class PretrainConfig:
     pairs: PairSettings = field(default_factory=PairSettings)
     held_out: float = 0.05
     layer: int = 0
-    pool: Pool = "freq_concat"
+    pool: Pool = "freq_concat_flux"
     train: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
@@ -191,7 +191,9 @@ def _run(
             pool=config.pool,
         )
         save(embedder, out, {"corpus_fingerprint": corpus.fingerprint, "steps": outcome.steps})
-        write_json(out / "result.json", {"format": "audiomae-result/1", "steps": outcome.steps, **outcome.metrics})
+        write_json(
+            out / "result.json", {"format": "audiomae-result/1", "steps": outcome.steps, **outcome.metrics}
+        )
     return outcome
 
 

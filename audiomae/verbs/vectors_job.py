@@ -29,7 +29,7 @@ from audiomae.data.vectors import FORMAT, SETTINGS, TAGS, Vectors, part_path, re
 from audiomae.errors import ConfigError, FingerprintError, MissingError, StorageError
 from audiomae.model.corpus_vectors import Precision, count_clips, embed_tracks, plan_parts, whiten_tracks
 from audiomae.model.embedder import Embedder
-from audiomae.model.whitening import Whitening
+from audiomae.model.whitening import Whitening, WhitenKind
 
 __all__ = ["VectorsJob"]
 
@@ -43,6 +43,7 @@ class VectorsJob:
         out: Vectors folder, held by this process.
         model_folder: Where the model lies, for its whitenings.
         whiten: Dimensions of a whitening to fit; 0 for none.
+        whiten_kind: What it evens out.
         whitening: File of one to use again, or `model`.
         hop_seconds: Distance between the starts of neighbouring clips.
         batch: Clips a forward pass.
@@ -59,6 +60,7 @@ class VectorsJob:
         model_folder: Path,
         *,
         whiten: int,
+        whiten_kind: WhitenKind,
         whitening: str | None,
         hop_seconds: float,
         batch: int,
@@ -94,6 +96,7 @@ class VectorsJob:
                 "precision",
             )
         }
+        self.whiten_kind = whiten_kind
         self.whitening = self._read_whitening(whitening) if whitening else self._fitted_whitening()
 
     def run(self) -> dict[str, Any]:
@@ -188,13 +191,20 @@ class VectorsJob:
         return Progress(*columns, console=Console(stderr=True))
 
     def _fit(self, staged: VectorsWriter) -> Whitening:
-        tables = (
+        parts = (
             read_part(part_path(staged.folder, number), staged.fingerprint) for number in range(staged.parts)
         )
-        return Whitening.fit((stack_vectors(table["vector"]) for table in tables), self.whiten, self.about)
+        about = {**self.about, "kind": self.whiten_kind}
+        if self.whiten_kind == "pca":
+            return Whitening.fit((stack_vectors(part["vector"]) for part in parts), self.whiten, about)
+        tracks = (track.vectors for part in parts for track in split_tracks(part))
+        return Whitening.fit_within(tracks, self.whiten, about)
 
     def _stored(self) -> Path:
-        name = f"layer{self.embedder.layer}-{self.embedder.pool}-{self.whiten}-{self.corpus.fingerprint}"
+        name = (
+            f"layer{self.embedder.layer}-{self.embedder.pool}-{self.whiten_kind}{self.whiten}-"
+            f"{self.corpus.fingerprint}"
+        )
         return self.model_folder / "whitening" / f"{name}.safetensors"
 
     def _fitted_whitening(self) -> Whitening | None:
@@ -206,7 +216,7 @@ class VectorsJob:
                 found = Whitening.load(path)
             except MissingError:
                 continue
-            if found.about == self.about and found.dims == self.whiten:
+            if found.about == {**self.about, "kind": self.whiten_kind} and found.dims == self.whiten:
                 return self._use(found)
         return None
 

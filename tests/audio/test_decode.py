@@ -9,17 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
+
 from audiomae.audio import ffmpeg
 from audiomae.audio.decode import decode, decode_blocks, decoder_versions
 from audiomae.errors import DecodeError
-from numpy.typing import NDArray
 
 FORMATS = [("wav", "WAV", None), ("flac", "FLAC", None), ("mp3", "MP3", None), ("ogg", "OGG", "VORBIS")]
 FORMATS += [("opus", "OGG", "OPUS"), ("aiff", "AIFF", None)]
 
 
 def tone(seconds: float, sample_rate: int, hertz: float = 440.0) -> NDArray[np.float32]:
-    return (0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * sample_rate)) / sample_rate)).astype("f4")
+    return (0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * sample_rate)) / sample_rate)).astype(
+        "f4"
+    )
 
 
 def write(path: Path, samples: NDArray[np.float32], rate: int, kind: str, subtype: str | None = None) -> Path:
@@ -52,7 +55,9 @@ def test_every_format_gives_the_tone_that_was_written(tmp_path, suffix, kind, su
     assert np.sqrt(np.square(middle).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
 
 
-@pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (16_000, 1), (22_050, 3), (96_000, 6), (192_000, 2)])
+@pytest.mark.parametrize(
+    ("rate", "channels"), [(8_000, 1), (16_000, 1), (22_050, 3), (96_000, 6), (192_000, 2)]
+)
 def test_any_rate_and_number_of_channels_becomes_mono_at_the_asked_rate(tmp_path, rate, channels):
     sound = np.stack([tone(2, rate)] + [np.zeros(2 * rate, np.float32)] * (channels - 1), axis=1)
     samples = decode(write(tmp_path / "a.wav", sound, rate, "WAV", "FLOAT"), 16_000)
@@ -84,7 +89,8 @@ def test_the_extension_does_not_decide_how_a_file_is_read(tmp_path):
         assert len(decode(path, 16_000)) == 16_000
 
 
-def test_what_is_no_audio_file_says_why(tmp_path, no_ffmpeg):
+@pytest.mark.usefixtures("no_ffmpeg")
+def test_what_is_no_audio_file_says_why(tmp_path):
     assert reason(tmp_path / "gone.wav") == "no such file"
     (tmp_path / "folder.wav").mkdir()
     assert reason(tmp_path / "folder.wav") == "not a file: a folder"
@@ -135,7 +141,10 @@ def test_a_wav_whose_recorder_did_not_know_its_length_is_whole(tmp_path):
 def test_samples_that_are_not_finite_are_refused(tmp_path, value):
     samples = tone(1, 16_000)
     samples[9_000] = value
-    assert reason(write(tmp_path / "a.wav", samples, 16_000, "WAV", "FLOAT")) == "non-finite samples: NaN or infinity"
+    assert (
+        reason(write(tmp_path / "a.wav", samples, 16_000, "WAV", "FLOAT"))
+        == "non-finite samples: NaN or infinity"
+    )
 
 
 def test_samples_that_nobody_scaled_are_refused(tmp_path):
@@ -161,7 +170,8 @@ def test_what_the_decoder_prints_does_not_reach_the_terminal(tmp_path, capfd):
     assert capfd.readouterr().err == "mine"
 
 
-def test_a_format_that_needs_ffmpeg_says_so_where_there_is_none(tmp_path, no_ffmpeg):
+@pytest.mark.usefixtures("no_ffmpeg")
+def test_a_format_that_needs_ffmpeg_says_so_where_there_is_none(tmp_path):
     (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(200))
     assert reason(tmp_path / "a.m4a") == "needs ffmpeg: .m4a needs ffmpeg, which is not on PATH"
     assert decoder_versions()["ffmpeg"] == ""
@@ -182,7 +192,9 @@ sys.exit(0 if name == "ffprobe" else answer["status"])
 """
 
 
-def put_ffmpeg(folder: Path, samples: NDArray[np.float32], *, seconds: float, says: str = "", status: int = 0) -> None:
+def put_ffmpeg(
+    folder: Path, samples: NDArray[np.float32], *, seconds: float, says: str = "", status: int = 0
+) -> None:
     """Put an ffmpeg and an ffprobe on PATH that answer with what they are told to."""
     raw = folder / "samples.f32"
     samples.astype("<f4").tofile(raw)

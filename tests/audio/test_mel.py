@@ -6,9 +6,10 @@ import librosa
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+
 from audiomae.audio.mel import LogMel, MelConfig, invert_log_mel, log_mel_blocks, mel_filters
 from audiomae.errors import ConfigError
-from numpy.typing import NDArray
 
 CONFIGS = [
     MelConfig(),
@@ -38,7 +39,7 @@ def test_log_mels_equal_those_of_librosa(config):
         fmax=config.high_hz,
         pad_mode="constant",
     )
-    # float32 transforms of two libraries: the power differs by some 1e-5 of its value, hence the log by as much.
+    # float32 transforms of two libraries: the power differs by some 1e-5 of its value, so does the log.
     np.testing.assert_allclose(log_mel_of(samples, config), np.log(theirs.T + config.floor), atol=5e-4)
 
 
@@ -87,7 +88,8 @@ def test_six_decibels_more_add_log_four_to_every_value_above_the_floor():
 
 
 @pytest.mark.parametrize(
-    "cuts", [[], [1], [100, 101, 300], [16_000, 32_000], [163_000, 163_840, 164_864], list(range(512, 300_000, 512))]
+    "cuts",
+    [[], [1], [100, 101, 300], [16_000, 32_000], [163_000, 163_840, 164_864], list(range(512, 300_000, 512))],
 )
 def test_streaming_equals_the_whole_however_the_samples_arrive(cuts):
     config = MelConfig()
@@ -164,7 +166,9 @@ def test_the_log_mel_is_computed_in_float32_under_autocast():
 def test_an_inverted_log_mel_sounds_like_it_and_repeats_with_its_seed():
     config = MelConfig()
     steps = np.arange(32_000) / 16_000
-    samples = (0.3 * np.sin(2 * np.pi * 440 * steps) + 0.2 * np.sin(2 * np.pi * 1_320 * steps)).astype(np.float32)
+    samples = (0.3 * np.sin(2 * np.pi * 440 * steps) + 0.2 * np.sin(2 * np.pi * 1_320 * steps)).astype(
+        np.float32
+    )
     log_mel = log_mel_of(samples, config)
     rebuilt = invert_log_mel(log_mel, config, seed=3)
     assert rebuilt.shape == (32_000,)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from audiomae.audio.mel import MelConfig
 from audiomae.data.corpus import Corpus, corpus_fingerprint
 from audiomae.errors import DataError, MissingError
@@ -44,8 +45,12 @@ def test_mean_and_deviation_are_those_of_all_values(small_corpus):
     assert corpus.std == pytest.approx(values.std(), rel=1e-9)
 
 
-@pytest.mark.parametrize(("track", "first", "frames"), [(6, 0, 1), (-1, 0, 1), (0, -1, 5), (0, 1190, 11), (0, 0, -1)])
-def test_frames_outside_a_track_are_refused_and_never_come_from_its_neighbour(small_corpus, track, first, frames):
+@pytest.mark.parametrize(
+    ("track", "first", "frames"), [(6, 0, 1), (-1, 0, 1), (0, -1, 5), (0, 1190, 11), (0, 0, -1)]
+)
+def test_frames_outside_a_track_are_refused_and_never_come_from_its_neighbour(
+    small_corpus, track, first, frames
+):
     with pytest.raises(IndexError, match="outside"):
         Corpus.open(small_corpus).mels(track, first, frames)
 
@@ -99,7 +104,7 @@ def test_a_file_cut_short_is_named(folder, name):
     assert "\n" not in str(caught.value)
 
 
-def test_a_table_that_does_not_belong_to_the_json_is_refused(folder, tmp_path):
+def test_a_table_that_does_not_belong_to_the_json_is_refused(folder):
     meta = json.loads((folder / "corpus.json").read_text())
     (folder / "corpus.json").write_text(json.dumps({**meta, "fingerprint": "0" * 16}))
     with pytest.raises(MissingError, match=r"tracks\.parquet does not fit corpus\.json"):

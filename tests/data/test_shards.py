@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from audiomae.audio.mel import MelConfig
 from audiomae.data import shards
 from audiomae.data.corpus import Corpus
@@ -17,8 +18,13 @@ FRAME_BYTES = 16
 
 
 def row(number: int, frames: int, **changes: Any) -> dict[str, Any]:
-    values = {name: "" for name in ("title", "artist", "album", "genre")}
-    values |= {"track_id": f"t{number}", "path": f"/songs/{number}", "content": f"c{number}", "seconds": frames / 100}
+    values = dict.fromkeys(("title", "artist", "album", "genre"), "")
+    values |= {
+        "track_id": f"t{number}",
+        "path": f"/songs/{number}",
+        "content": f"c{number}",
+        "seconds": frames / 100,
+    }
     values |= {"frames": frames, "level": -10.0, "bytes": 1, "modified_ns": 1}
     return {**values, "mel_sum": 8.0 * frames * number, "mel_square_sum": 8.0 * frames * number**2, **changes}
 
@@ -171,7 +177,10 @@ def test_a_file_prepared_again_leaves_its_old_frames_and_an_emptied_shard_goes(t
     assert corpus.frames.tolist() == [10, 12, 11]
     assert [np.unique(corpus.mels(track)).tolist() for track in range(3)] == [[1], [2], [0]]
     assert corpus.mean == pytest.approx((1 * 10 + 2 * 12) / 33)
-    assert sorted(path.name for path in (tmp_path / "mels").iterdir()) == ["shard-00000.npy", "shard-00002.npy"]
+    assert sorted(path.name for path in (tmp_path / "mels").iterdir()) == [
+        "shard-00000.npy",
+        "shard-00002.npy",
+    ]
 
 
 def test_every_version_that_decoded_a_part_is_recorded_once(tmp_path):
@@ -207,7 +216,9 @@ def test_a_disk_that_refuses_leaves_the_corpus_as_it_was(tmp_path, monkeypatch):
         with writer.spool() as spool, monkeypatch.context() as patch:
             add(writer, spool, 1)
             patch.setattr(f"{'shutil' if broken == 'copyfileobj' else 'os'}.{broken}", full)
-            with pytest.raises(StorageError, match=r"No space left on device\)\. What was there before is intact"):
+            with pytest.raises(
+                StorageError, match=r"No space left on device\)\. What was there before is intact"
+            ):
                 writer.commit({})
         Corpus.open(tmp_path)
         CorpusWriter(tmp_path, MEL)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 import torch
+
 from audiomae.audio.decode import decode
 from audiomae.audio.mel import LogMel, MelConfig
 from audiomae.data.corpus import Corpus
@@ -68,7 +69,8 @@ def decoded(monkeypatch) -> list[str]:
     return names
 
 
-def test_a_corpus_holds_the_log_mels_of_its_songs_in_their_order(songs, tmp_path, decoded):
+@pytest.mark.usefixtures("decoded")
+def test_a_corpus_holds_the_log_mels_of_its_songs_in_their_order(songs, tmp_path):
     summary = prepare(songs, tmp_path / "out")
     corpus = Corpus.open(tmp_path / "out")
     assert (summary.tracks, summary.added, summary.kept, summary.songs) == (6, 6, 6, 6)
@@ -132,7 +134,9 @@ def test_a_second_run_need_not_name_the_songs_that_are_there(songs, tmp_path, de
     assert decoded[-1] == "more.wav"
 
 
-def test_a_song_reached_by_another_spelling_of_its_path_is_the_same_song(songs, tmp_path, monkeypatch, decoded):
+def test_a_song_reached_by_another_spelling_of_its_path_is_the_same_song(
+    songs, tmp_path, monkeypatch, decoded
+):
     prepare(songs, tmp_path / "out")
     decoded.clear()
     monkeypatch.chdir(songs)
@@ -142,7 +146,8 @@ def test_a_song_reached_by_another_spelling_of_its_path_is_the_same_song(songs, 
     assert (summary.songs, summary.known, summary.duplicates) == (1, 1, 0)
 
 
-def test_the_same_content_is_kept_once_and_the_other_named(songs, tmp_path, decoded):
+@pytest.mark.usefixtures("decoded")
+def test_the_same_content_is_kept_once_and_the_other_named(songs, tmp_path):
     pcm, _ = soundfile.read(songs / "0.wav", dtype="int16")
     soundfile.write(songs / "0 again.flac", pcm, RATE)
     summary = prepare(songs, tmp_path / "out")
@@ -161,7 +166,8 @@ def test_a_duplicate_comes_in_when_what_it_repeats_has_changed(songs, tmp_path, 
     assert (summary.tracks, summary.duplicates) == (7, 0)
 
 
-def test_names_given_by_the_source_stand_above_tags_and_ids_come_once(songs, tmp_path, decoded):
+@pytest.mark.usefixtures("decoded")
+def test_names_given_by_the_source_stand_above_tags_and_ids_come_once(songs, tmp_path):
     tagged = write_song(songs / "tagged.ogg", 60, format="OGG", subtype="VORBIS")
     import mutagen
 
@@ -176,9 +182,17 @@ def test_names_given_by_the_source_stand_above_tags_and_ids_come_once(songs, tmp
     prepare_corpus(given, tmp_path / "out")
     rows = {row["track_id"]: row for row in Corpus.open(tmp_path / "out").tracks.to_pylist()}
     assert sorted(rows) == ["x/1", "x/2"]
-    assert [rows["x/1"][field] for field in ("title", "artist", "album", "genre")] == ["Own Title", "First", "", "Jazz"]
+    assert [rows["x/1"][field] for field in ("title", "artist", "album", "genre")] == [
+        "Own Title",
+        "First",
+        "",
+        "Jazz",
+    ]
     assert rows["x/2"]["title"] == "Two"
     assert rejects(tmp_path / "out") == {"1.wav": f"track_id taken: 'x/1' is {tagged}"}
+    assert prepare_corpus(given, tmp_path / "out").known == 3
+    again = [Song(songs / "1.wav", track_id="x/3")]
+    assert prepare_corpus(again, tmp_path / "out").added == 1
 
 
 def test_new_names_for_known_songs_are_taken_without_decoding(songs, tmp_path, decoded):
@@ -192,14 +206,18 @@ def test_new_names_for_known_songs_are_taken_without_decoding(songs, tmp_path, d
     assert Corpus.open(tmp_path / "out").track_ids[-1] == "named"
 
 
-@pytest.mark.parametrize("name", ["ünïcode ☂ 音楽.wav", "a b'c\"d.wav", "-rf.wav", "$(x);[red].wav", "new\nline.wav"])
-def test_any_file_name_is_taken(tmp_path, decoded, name):
+@pytest.mark.usefixtures("decoded")
+@pytest.mark.parametrize(
+    "name", ["ünïcode ☂ 音楽.wav", "a b'c\"d.wav", "-rf.wav", "$(x);[red].wav", "new\nline.wav"]
+)
+def test_any_file_name_is_taken(tmp_path, name):
     path = write_song(tmp_path / "songs" / name, 1)
     assert prepare(tmp_path / "songs", tmp_path / "out").tracks == 1
     assert Corpus.open(tmp_path / "out").tracks["path"].to_pylist() == [str(path)]
 
 
-def test_a_file_name_that_is_no_unicode_is_rejected_by_name(tmp_path, decoded):
+@pytest.mark.usefixtures("decoded")
+def test_a_file_name_that_is_no_unicode_is_rejected_by_name(tmp_path):
     raw = os.fsencode(tmp_path) + b"/caf\xe9.wav"
     shutil.move(write_song(tmp_path / "plain.wav", 1), raw)
     songs = [Song(Path(os.fsdecode(raw))), Song(write_song(tmp_path / "plain.wav", 2))]
@@ -257,15 +275,19 @@ def test_a_rejected_file_is_not_tried_again_until_it_changes(tmp_path, decoded):
     assert rejects(tmp_path / "out") == {}
 
 
-def test_a_file_that_is_gone_is_rejected_if_new_and_kept_if_known(songs, tmp_path, decoded):
+@pytest.mark.usefixtures("decoded")
+def test_a_file_that_is_gone_is_rejected_if_new_and_kept_if_known(songs, tmp_path):
     prepare(songs, tmp_path / "out")
+    named = [Song(path) for path in sorted(songs.iterdir())]
     (songs / "1.wav").unlink()
     assert prepare(songs, tmp_path / "out").tracks == 6
+    assert prepare_corpus(named, tmp_path / "out").tracks == 6
     prepare_corpus([Song(tmp_path / "never.wav")], tmp_path / "out")
     assert rejects(tmp_path / "out") == {"never.wav": "no such file"}
 
 
-def test_other_mel_settings_are_refused_and_leave_the_corpus_alone(songs, tmp_path, decoded):
+@pytest.mark.usefixtures("decoded")
+def test_other_mel_settings_are_refused_and_leave_the_corpus_alone(songs, tmp_path):
     prepare(songs, tmp_path / "out")
     before = files(tmp_path / "out")
     with pytest.raises(FingerprintError, match=r"made with mel\.mels 80, not 64"):
@@ -278,7 +300,9 @@ def test_two_runs_into_one_folder_at_a_time_are_refused(songs, tmp_path):
         prepare(songs, tmp_path / "out")
 
 
-@pytest.mark.parametrize(("settings", "message"), [({"workers": -1}, "workers -1"), ({"shard_megabytes": 0}, "0 is")])
+@pytest.mark.parametrize(
+    ("settings", "message"), [({"workers": -1}, "workers -1"), ({"shard_megabytes": 0}, "0 is")]
+)
 def test_settings_out_of_range_are_refused(songs, tmp_path, settings, message):
     with pytest.raises(ConfigError, match=message):
         prepare(songs, tmp_path / "out", **settings)
@@ -290,7 +314,9 @@ def test_a_full_disk_is_one_line_and_leaves_the_corpus_as_it_was(songs, tmp_path
     write_song(songs / "new.wav", 70)
     monkeypatch.setattr(pool, "prepare_song", full)  # forked workers started before do not see it
     monkeypatch.setattr(pipeline, "prepare_in_order", in_this_process)
-    with pytest.raises(StorageError, match=r"No space left on device\)\. What was there before is intact") as caught:
+    with pytest.raises(
+        StorageError, match=r"No space left on device\)\. What was there before is intact"
+    ) as caught:
         prepare(songs, tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert files(tmp_path / "out") == before
@@ -302,7 +328,7 @@ def full(*_: object) -> dict[str, Any]:
     raise OSError(28, "No space left on device")
 
 
-def in_this_process(jobs, workers, mel, limits):
+def in_this_process(jobs, _, mel, limits):
     """The pool's loop, with its worker in this process."""
     for number, job in enumerate(jobs):
         result = pool.attempt(job.path, job.mels, mel, limits)

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+
 from audiomae.data.corpus import Corpus
 from data_prep.pipeline import prepare_corpus
 from data_prep.song import Song
@@ -85,7 +86,9 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], dict[
     write_damaged(folder)
     paths = sorted(folder.iterdir(), key=lambda path: (not path.name.startswith("whole"), path.name))
     prepare_corpus([Song(path) for path in paths], folder / "out", workers=2)
-    tracks = {Path(row["path"]).name: row["seconds"] for row in Corpus.open(folder / "out").tracks.to_pylist()}
+    tracks = {
+        Path(row["path"]).name: row["seconds"] for row in Corpus.open(folder / "out").tracks.to_pylist()
+    }
     rejects = pq.ParquetFile(folder / "out" / "rejects.parquet").read().to_pylist()
     return paths, tracks, {Path(row["path"]).name: row["reason"] for row in rejects}
 
@@ -96,7 +99,9 @@ def test_each_of_two_hundred_files_is_prepared_or_rejected_with_a_reason(outcome
     assert sorted([*tracks, *rejects]) == sorted(path.name for path in paths)
     kinds = Counter(reason.partition(":")[0] for reason in rejects.values())
     assert set(kinds) <= KINDS
-    assert all("\n" not in reason and "/" not in reason.split("same content as")[0] for reason in rejects.values())
+    assert all(
+        "\n" not in reason and "/" not in reason.split("same content as")[0] for reason in rejects.values()
+    )
 
 
 def test_whole_files_are_prepared_whatever_their_rate_channels_and_extension(outcome):

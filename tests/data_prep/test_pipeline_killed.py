@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
 from audiomae.audio.mel import MelConfig
 from audiomae.data.corpus import Corpus
 from audiomae.errors import StorageError
@@ -61,7 +62,9 @@ def files(folder: Path) -> dict[str, bytes]:
 def in_child(work: Callable[[], None]) -> int:
     """Do `work` in a process forked from here; return its number."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 on: forking beside idle threads of a library
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # 3.12 on: forking beside idle threads of a library
         child = os.fork()
     if child == 0:
         try:
@@ -79,7 +82,8 @@ def kill_after(seconds: float, work: Callable[[], None]) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(alone, songs, tmp_path):
+@pytest.mark.usefixtures("alone")
+def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(songs, tmp_path):
     run(songs, tmp_path / "warm up")
     start = time.perf_counter()
     run(songs, tmp_path / "whole")
@@ -96,7 +100,8 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(alone, songs, t
     assert killed >= 3
 
 
-def test_a_run_killed_again_and_again_gets_further_each_time_and_ends_the_same(alone, songs, tmp_path):
+@pytest.mark.usefixtures("alone")
+def test_a_run_killed_again_and_again_gets_further_each_time_and_ends_the_same(songs, tmp_path):
     run(songs, tmp_path / "whole")
     out = tmp_path / "cut"
     for shards in (1, 2, 4):
@@ -119,7 +124,8 @@ def test_a_run_killed_again_and_again_gets_further_each_time_and_ends_the_same(a
     assert files(out) == files(tmp_path / "whole")
 
 
-def test_a_kill_while_songs_are_added_keeps_the_corpus_that_was_there(alone, songs, tmp_path):
+@pytest.mark.usefixtures("alone")
+def test_a_kill_while_songs_are_added_keeps_the_corpus_that_was_there(songs, tmp_path):
     for out in (tmp_path / "whole", tmp_path / "cut"):
         run(songs[:6], out)
     before = files(tmp_path / "cut")
@@ -139,7 +145,8 @@ def test_a_kill_while_songs_are_added_keeps_the_corpus_that_was_there(alone, son
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
 
 
-def test_a_disk_that_takes_no_more_is_one_line_and_keeps_the_corpus_that_was_there(alone, songs, tmp_path):
+@pytest.mark.usefixtures("alone")
+def test_a_disk_that_takes_no_more_is_one_line_and_keeps_the_corpus_that_was_there(songs, tmp_path):
     run(songs[:6], tmp_path / "out")
     before = files(tmp_path / "out")
 

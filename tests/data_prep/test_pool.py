@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
 from audiomae.audio.mel import MelConfig
 from audiomae.errors import StorageError
 from data_prep import pool
@@ -72,7 +73,8 @@ def test_results_come_in_order_though_a_long_song_stands_first(tmp_path):
     assert (tmp_path / "3.mel").stat().st_size == results[3][1]["frames"] * 160
 
 
-def test_a_song_that_kills_its_worker_is_found_and_the_others_are_done(crashing, tmp_path):
+@pytest.mark.usefixtures("crashing")
+def test_a_song_that_kills_its_worker_is_found_and_the_others_are_done(tmp_path):
     names = ["a", "b", "killer-segv", "c", "d", "killer-oom", "e", "once", "f", "g"]
     jobs = [Job(tmp_path / name, tmp_path / f"{name}.mel") for name in names]
     results = dict(run(jobs, workers=3))
@@ -83,7 +85,8 @@ def test_a_song_that_kills_its_worker_is_found_and_the_others_are_done(crashing,
     }
 
 
-def test_when_every_song_kills_the_run_still_ends(crashing, tmp_path):
+@pytest.mark.usefixtures("crashing")
+def test_when_every_song_kills_the_run_still_ends(tmp_path):
     jobs = [Job(tmp_path / f"killer{number}", tmp_path / "x") for number in range(4)]
     assert [result["reason"] for _, result in run(jobs)] == ["decoder crashed: SIGKILL, twice"] * 4
 

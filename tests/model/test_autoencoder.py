@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from audiomae.errors import ConfigError
 from audiomae.model.autoencoder import Autoencoder, normalise_patches, split_places
 from audiomae.model.baselines import nearest_column_loss, position_mean_loss
@@ -62,7 +63,9 @@ def test_whole_clips_are_encoded_as_if_every_patch_were_visible(generator):
 
 
 def test_silence_under_patch_normalisation_stays_quiet():
-    quiet = torch.full((1, 1, 256), -16.1) + 1e-3 * torch.randn(1, 1, 256, generator=torch.Generator().manual_seed(0))
+    quiet = torch.full((1, 1, 256), -16.1) + 1e-3 * torch.randn(
+        1, 1, 256, generator=torch.Generator().manual_seed(0)
+    )
     assert float(normalise_patches(quiet).abs().max()) < 0.1
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from audiomae.model.masking import blank, blank_one_span, blank_patches, blank_spans
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from audiomae.model.masking import blank, blank_one_span, blank_patches, blank_spans
 
 
 def runs(row: list[bool]) -> list[int]:
@@ -28,7 +29,12 @@ def test_every_clip_of_a_batch_loses_the_same_number_of_columns(generator):
 
 
 @settings(max_examples=50, deadline=None)
-@given(columns=st.integers(2, 64), ratio=st.floats(0.05, 0.95), longest=st.integers(1, 8), seed=st.integers(0, 99))
+@given(
+    columns=st.integers(2, 64),
+    ratio=st.floats(0.05, 0.95),
+    longest=st.integers(1, 8),
+    seed=st.integers(0, 99),
+)
 def test_the_blanked_share_is_exact_whatever_the_sizes(columns, ratio, longest, seed):
     expected = round(columns * ratio)
     drawn = torch.Generator().manual_seed(seed)
@@ -69,12 +75,15 @@ def test_single_patches_fall_on_all_rows_and_columns(generator):
 @pytest.mark.parametrize("kind", ["spans", "one_span", "patches"])
 def test_the_same_seed_draws_the_same_mask(kind):
     draws = [
-        blank(kind, 4, 31, 5, ratio=0.5, longest=4, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+        blank(kind, 4, 31, 5, ratio=0.5, longest=4, generator=torch.Generator().manual_seed(seed))
+        for seed in (1, 1, 2)
     ]
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
 
 
 def test_a_ratio_that_leaves_nothing_to_see_is_refused():
-    with pytest.raises(ValueError, match=r"ratio 0.99 blanks 31 of 31 columns; .* Use a ratio between 0.016 and 0.984"):
+    with pytest.raises(
+        ValueError, match=r"ratio 0.99 blanks 31 of 31 columns; .* Use a ratio between 0.016 and 0.984"
+    ):
         blank_spans(1, 31, ratio=0.99, longest=4)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from audiomae.model.patches import cut_patches, join_patches
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from audiomae.model.patches import cut_patches, join_patches
 
 
 @settings(max_examples=30, deadline=None)

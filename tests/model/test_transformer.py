@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from audiomae.model.transformer import Attention, Block
 from torch import nn
+
+from audiomae.model.transformer import Attention, Block
 
 
 def test_attention_equals_pytorchs_own(generator):
@@ -33,7 +34,11 @@ def test_a_block_equals_pytorchs_pre_norm_layer(generator):
         "norm1.": ours.norm_attention,
         "norm2.": ours.norm_mlp,
     }
-    state = {f"{name}{part}": getattr(module, part) for name, module in pairs.items() for part in ("weight", "bias")}
+    state = {
+        f"{name}{part}": getattr(module, part)
+        for name, module in pairs.items()
+        for part in ("weight", "bias")
+    }
     theirs.load_state_dict(state)
     tokens = torch.randn(2, 7, 24, generator=generator)
     torch.testing.assert_close(ours(tokens), theirs(tokens), atol=1e-5, rtol=1e-4)

@@ -88,3 +88,42 @@ def test_a_file_that_is_no_whitening_is_refused(vectors, tmp_path):
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(MissingError, match="cut short"):
         Whitening.load(path)
+
+
+def test_within_tracks_every_direction_comes_out_equally_wide():
+    generator = np.random.default_rng(0)
+    mix = generator.normal(size=(6, 6))
+    tracks = [
+        (generator.normal(size=6) * 3 + generator.normal(size=(40, 6)) * [5, 4, 3, 2, 1, 1]) @ mix
+        for _ in range(50)
+    ]
+    white = Whitening.fit_within(tracks, dims=6)
+    inside = np.concatenate(
+        [white.transform(track) - white.transform(track).mean(axis=0) for track in tracks]
+    )
+    # 0.1 % of the whole variance is added before scaling, so the spread falls a little short of 1.
+    np.testing.assert_allclose(inside.T @ inside / len(inside), np.eye(6), atol=0.05)
+
+
+def test_within_track_whitening_finds_the_other_clips_of_a_track_where_plain_pca_does_not():
+    generator = np.random.default_rng(1)
+    # What tells tracks apart is small beside what varies within them.
+    tracks = [
+        np.concatenate(
+            [generator.normal(size=(1, 3)).repeat(6, 0), generator.normal(size=(6, 9)) * 4], axis=1
+        )
+        for _ in range(60)
+    ]
+    mix = generator.normal(size=(12, 12))
+    tracks = [track @ mix for track in tracks]
+    owner = np.repeat(np.arange(60), 6)
+
+    def rank_1(white: Whitening) -> float:
+        vectors = np.concatenate([white.transform(track) for track in tracks])
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        cosines = vectors @ vectors.T
+        np.fill_diagonal(cosines, -9)
+        return float((owner[cosines.argmax(axis=1)] == owner).mean())
+
+    assert rank_1(Whitening.fit_within(tracks, dims=12)) > 0.9
+    assert rank_1(Whitening.fit(tracks, dims=12)) < 0.5

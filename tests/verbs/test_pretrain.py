@@ -11,10 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-import audiomae
 import pytest
 import torch
 import yaml
+
+import audiomae
 from audiomae.cli import main
 from audiomae.data.tensors import read_tensors, write_tensors
 from audiomae.errors import ConfigError, DivergedError, FingerprintError, MissingError, StorageError
@@ -131,7 +132,9 @@ def test_kill_nine_at_random_moments_loses_nothing(small_corpus, tmp_path):
     moments = random.Random(5)
     checkpoints = tmp_path / "killed" / "checkpoints"
     for kill in range(2):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+        )
         started = time.monotonic()
         while len(list(checkpoints.glob("step-*"))) < kill + 1 and time.monotonic() - started < 60:
             time.sleep(0.05)
@@ -146,7 +149,9 @@ def test_kill_nine_at_random_moments_loses_nothing(small_corpus, tmp_path):
 
 def test_other_settings_in_the_same_folder_are_refused(small_corpus, tmp_path):
     pretrain(config(small_corpus, tmp_path / "run", steps=2))
-    with pytest.raises(FingerprintError, match=r"was begun with another steps, ratio\. Use the same settings"):
+    with pytest.raises(
+        FingerprintError, match=r"was begun with another steps, ratio\. Use the same settings"
+    ):
         pretrain(config(small_corpus, tmp_path / "run", steps=3, ratio=0.6))
 
 
@@ -159,7 +164,9 @@ def test_a_cut_checkpoint_is_named(small_corpus, tmp_path):
         pretrain(config(small_corpus, tmp_path / "run", steps=2))
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint(small_corpus, tmp_path, monkeypatch):
+def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint(
+    small_corpus, tmp_path, monkeypatch
+):
     from audiomae.verbs.masked_task import MaskedTask
 
     loss = MaskedTask.loss
@@ -170,7 +177,9 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint(smal
         return {"loss": loss(self, module, batch)["loss"] * (float("nan") if len(calls) == 4 else 1.0)}
 
     monkeypatch.setattr(MaskedTask, "loss", spoil)
-    with pytest.raises(DivergedError, match="step 4: loss is nan. The last checkpoint is intact; use a lower"):
+    with pytest.raises(
+        DivergedError, match=r"step 4: loss is nan\. The last checkpoint is intact; use a lower"
+    ):
         pretrain(config(small_corpus, tmp_path / "run"))
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000002"]
     for name, value in read_tensors(tmp_path / "run/checkpoints/step-00000002/model.safetensors").items():
@@ -195,7 +204,9 @@ def test_terminate_saves_and_the_same_command_goes_on(small_corpus, tmp_path):
     settings = config(small_corpus, tmp_path / "run", steps=40, train={"checkpoint_every": 1000})
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(_plain(settings)))
     command = [sys.executable, "-m", "audiomae", "pretrain", "--config", str(tmp_path / "run.yaml")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     metrics = tmp_path / "run" / "metrics.jsonl"
     started = time.monotonic()
     while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() - started < 60:
@@ -213,7 +224,11 @@ def test_terminate_saves_and_the_same_command_goes_on(small_corpus, tmp_path):
 
 def test_minutes_end_a_run_by_the_clock(small_corpus, tmp_path, capsys):
     settings = PretrainConfig(
-        corpus=str(small_corpus), out=str(tmp_path / "run"), minutes=0.02, model=TINY, train=LoopConfig(batch=8, threads=1)
+        corpus=str(small_corpus),
+        out=str(tmp_path / "run"),
+        minutes=0.02,
+        model=TINY,
+        train=LoopConfig(batch=8, threads=1),
     )
     started = time.monotonic()
     assert pretrain(settings) == 0
