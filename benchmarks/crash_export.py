@@ -2,8 +2,8 @@
 
     python benchmarks/crash_export.py [--kills 20] [--seed 0]
 
-A tiny model embeds a corpus of noise; the whitening is fitted anew in each run. Ends with 1 if one byte differs from
-an unbroken run.
+A tiny model embeds a corpus of noise; the whitening is fitted anew in each run. Ends with 1 if one byte differs
+from an unbroken run.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ def main() -> int:
                 return 1
             different += files(work / name) != whole or files(work / f"run-{name}") != models
     print(
-        f"{options.kills} kills of a run of {seconds:.1f} s, {len(whole)} files; reruns that differ: {different}"
+        f"{options.kills} kills of a run of {seconds:.1f} s, {len(whole)} files; "
+        f"reruns that differ: {different}"
     )
     print("\n| killed | times |\n|---|---|")
     for stage, times in sorted(stages.items()):

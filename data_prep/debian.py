@@ -60,7 +60,7 @@ def songs(packages: Sequence[str], folder: Path | str, *, fetch: Fetch | None = 
             does not come, holds no audio, or holds an archive that is out to do harm.
         StorageError: If the disk refuses a write.
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()  # apt-get and dpkg run elsewhere
     names = list(dict.fromkeys(packages))
     for name in names:
         if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name):

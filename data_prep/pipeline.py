@@ -148,9 +148,10 @@ class Run:
         for song in songs:
             stamp = stamps[str(song.path)]
             row = tracks.get(stamp["path"])
-            if row and stamp["bytes"] >= 0:  # one that is gone stays as it was
-                if not (same_file(row, stamp) and song.track_id in ("", row["track_id"])):
-                    self.writer.drop(row["path"])
+            if row is None or stamp["bytes"] < 0:  # new; or gone, and then it stays as it was
+                continue
+            if not same_file(row, stamp) or song.track_id not in ("", row["track_id"]):
+                self.writer.drop(row["path"])
         self.ids = {row["track_id"]: path for path, row in tracks.items()}
         self.contents = {row["content"]: path for path, row in tracks.items()}
         for song in songs:

@@ -150,7 +150,8 @@ class ClipStream:
         within = slot - (self.ends[track] - self.slots[track])
         stretch = (self.frames[track] - self.clip_frames + 1) / self.slots[track]
         start = ((within + uniform(samples, self.seed, 7)) * stretch).astype(np.int64)
-        return self.tracks[track], start
+        # A draw just below 1 can round up to the next stretch.
+        return self.tracks[track], np.minimum(start, self.frames[track] - self.clip_frames)
 
     def partners(self, samples: Ints, tracks: Ints, starts: Ints, *, nearest: int, farthest: int) -> Ints:
         """Return the first frame of a second clip in the same track for each sample.
@@ -170,9 +171,9 @@ class ClipStream:
         right = np.minimum(last + 1, starts + nearest), np.minimum(last + 1, starts + farthest + 1)
         before, after = np.maximum(0, left[1] - left[0]), np.maximum(0, right[1] - right[0])
         draw = uniform(samples, self.seed, 11)
-        step = (draw * (before + after)).astype(np.int64)
+        step = np.minimum((draw * (before + after)).astype(np.int64), before + after - 1)
         chosen = np.where(step < before, left[0] + step, right[0] + step - before)
-        return np.where(before + after > 0, chosen, (draw * (last + 1)).astype(np.int64))
+        return np.where(before + after > 0, chosen, np.minimum((draw * (last + 1)).astype(np.int64), last))
 
     def read(self, samples: Ints) -> npt.NDArray[np.float16]:
         """Return the log-mels of some samples: (samples, clip_frames, mels)."""

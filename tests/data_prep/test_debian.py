@@ -246,3 +246,11 @@ def test_what_apt_get_says_is_passed_on(tmp_path, apt, said, message):
 def test_a_machine_without_apt_get_is_told_what_to_do(tmp_path):
     with pytest.raises(DataError, match=r"apt-get: not on this machine.* Name a folder of songs, or use gen"):
         list(debian.songs(["game-music"], tmp_path / "out"))
+
+
+@needs_dpkg
+def test_a_folder_named_from_here_works_though_dpkg_runs_elsewhere(tmp_path, mirror, monkeypatch):
+    deb(tmp_path, "one", {f"{GAME}/a.ogg": ogg()})
+    monkeypatch.chdir(tmp_path)
+    found = list(debian.songs(["one"], "songs", fetch=mirror))
+    assert [song.path for song in found] == [tmp_path / "songs" / "one" / GAME / "a.ogg"]
