@@ -44,18 +44,15 @@ print(json.dumps([frames / 100, time.perf_counter() - wall, time.process_time() 
 """
 
 PREPARE = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from data_prep.pipeline import prepare_corpus
 from data_prep.song import Song
 if __name__ == "__main__":
     paths, out, workers = json.loads(sys.stdin.readline())
-    def cpu():
-        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        return sum(one.ru_utime + one.ru_stime for one in used)
-    wall, start = time.perf_counter(), cpu()
+    wall, cpu = time.perf_counter(), time.process_time()
     summary = prepare_corpus([Song(Path(path)) for path in paths], out, workers=workers)
-    print(json.dumps([summary.decoded_seconds, time.perf_counter() - wall, cpu() - start]))
+    print(json.dumps([summary.decoded_seconds, time.perf_counter() - wall, time.process_time() - cpu]))
 """
 
 
@@ -86,16 +83,30 @@ def run_prepare(paths: list[str], workers: int, out: Path) -> tuple[float, float
     """Return the same for `prepare_corpus`."""
     script = out.with_suffix(".py")
     script.write_text(PREPARE)
-    answer = subprocess.run(
-        [sys.executable, str(script)],
-        env=ENVIRONMENT,
-        input=json.dumps([paths, str(out), workers]) + "\n",
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
+    command = [sys.executable, str(script)]
+    process = subprocess.Popen(
+        command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    audio, wall, cpu = json.loads(answer.stdout)
-    return audio / wall / workers, audio / cpu
+    assert process.stdin is not None
+    process.stdin.write(json.dumps([paths, str(out), workers]) + "\n")
+    process.stdin.flush()
+    used: dict[int, float] = {}
+    while (
+        process.poll() is None
+    ):  # the workers are no children of the command: their time is read as they run
+        used |= {one: cpu_of(one) or used.get(one, 0.0) for one in family_of(process.pid)[1:]}
+        time.sleep(0.05)
+    audio, wall, cpu = json.loads(process.communicate()[0])
+    return audio / wall / workers, audio / (cpu + sum(used.values()))
+
+
+def cpu_of(process: int) -> float:
+    """Return the CPU seconds of a process, 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_of(process: int, field: str) -> int:

@@ -8,6 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from jaxtyping import install_import_hook
+
+# Shapes in signatures are checked at every call of the network, in tests alone.
+NETWORK = ("autoencoder", "baselines", "clip_head", "decoder", "encoder", "level", "masking", "patches", "pooling")
+NETWORK += ("positions", "transformer")
+install_import_hook([f"audiomae.model.{name}" for name in NETWORK], "beartype.beartype")
 
 from audiomae.audio.mel import MelConfig
 from audiomae.data.shards import CorpusWriter

@@ -47,14 +47,16 @@ def save_checkpoint(
         StorageError: If the disk refuses; the checkpoints there were are intact.
     """
     final = folder / f"step-{step:08d}"
-    temporary = folder / f".{final.name}.tmp"
+    temporary, old = folder / f".{final.name}.tmp", folder / f".{final.name}.old"
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for left in folder.glob(".step-*"):  # by a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
         temporary.mkdir(parents=True)
         write_tensors(temporary / "model.safetensors", module.state_dict())
         write_tensors(temporary / "optimizer.safetensors", _optimizer_tensors(optimizer))
         write_json(temporary / "state.json", {**state, "format": _FORMAT, "step": step})
-        shutil.rmtree(final, ignore_errors=True)
+        if final.exists():  # moved away first: a kill must not leave half of it under its name
+            final.rename(old)
         temporary.rename(final)
     except OSError as error:
         raise StorageError(
@@ -63,8 +65,8 @@ def save_checkpoint(
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    for old in _checkpoints(folder)[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
+    for dropped in (old, *_checkpoints(folder)[:-keep]):
+        shutil.rmtree(dropped, ignore_errors=True)
     return final
 
 

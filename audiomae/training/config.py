@@ -21,8 +21,9 @@ class Length:
         """Refuse none, both, or nothing to do."""
         if (self.steps is None) == (self.minutes is None):
             raise ConfigError("give either --steps or --minutes, one of the two, e.g. --minutes 30.")
-        if (self.steps or self.minutes or 0) <= 0:
-            raise ConfigError(f"steps or minutes is {self.steps or self.minutes}; it must be above 0.")
+        given = self.minutes if self.steps is None else self.steps
+        if given is None or given <= 0:
+            raise ConfigError(f"steps or minutes is {given}; it must be above 0.")
 
     def progress(self, step: int, elapsed: float) -> float:
         """Return the share that is done after a number of steps and of seconds, in [0, 1]."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
+from audiomae.data.files import write_atomically
 from audiomae.errors import StorageError
 
 __all__ = ["Records"]
@@ -38,7 +39,8 @@ class Records:
                 break
             if entry["step"] <= step:
                 kept.append(line + "\n")
-        path.write_text("".join(kept), encoding="utf-8")
+        with write_atomically(path) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8")
 
     def write(self, name: str, step: int, values: dict[str, float]) -> None:
         """Append one line to `name` ("metrics" or "speed")."""

@@ -21,6 +21,6 @@ def learning_rate_at(progress: float, *, peak: float, warmup: float, floor: floa
         [0.5, 1.0, 0.5, 0.0]
     """
     if progress < warmup:
-        return peak * max(progress, 1e-3) / warmup
+        return peak * min(1.0, max(progress, 1e-3) / warmup)
     fallen = min(1.0, (progress - warmup) / (1.0 - warmup))
     return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * fallen)))

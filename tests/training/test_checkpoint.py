@@ -55,7 +55,7 @@ def test_training_goes_on_to_the_bit_from_what_was_saved(tmp_path):
             assert torch.equal(another.state_dict()["state"][key][name], value), (key, name)
 
 
-def test_weights_alone_would_not_go_on_the_same_way(tmp_path):
+def test_weights_alone_would_not_go_on_the_same_way():
     """Guards the test above: the optimiser's state matters after five steps."""
     whole, its_optimizer = network()
     learn(whole, its_optimizer, steps=5, seed=1)
@@ -156,7 +156,7 @@ def test_a_checkpoint_of_another_model_is_refused_and_changes_nothing(tmp_path):
     own, its_optimizer = network(width=4)
     before = {name: value.clone() for name, value in own.state_dict().items()}
     with pytest.raises(
-        FingerprintError, match="its model has other sizes than this one. Name another --out folder"
+        FingerprintError, match=r"its model has other sizes than this one. Name another --out folder"
     ):
         load_checkpoint(path, own, its_optimizer)
     assert all(torch.equal(own.state_dict()[name], value) for name, value in before.items())
@@ -167,7 +167,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
     learn(module, optimizer, steps=1, seed=0)
     save_checkpoint(tmp_path, 1, module, optimizer, {})
 
-    def full(path: Path, value: object) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(checkpoint_module, "write_json", full)
