@@ -9,11 +9,11 @@ import io
 import os
 import sys
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from audiomae.errors import AudiomaeError
 
-__all__ = ["main"]
+__all__ = ["main", "read_settings"]
 
 
 class Verb(NamedTuple):
@@ -51,13 +51,12 @@ def usage() -> str:
     return "\n".join(lines)
 
 
-def run_verb(name: str, arguments: list[str]) -> int:
-    """Parse the settings of one verb and run it."""
+def read_settings(name: str, arguments: list[str]) -> Any:
+    """Return the config of a verb, from its YAML files and arguments; unknown keys exit with 2."""
     from jsonargparse import ArgumentParser
 
     verb = VERBS[name]
-    module = import_module(f"audiomae.verbs.{name.replace('-', '_')}")
-    config_class = getattr(module, verb.config)
+    config_class = getattr(import_module(f"audiomae.verbs.{name}"), verb.config)
     parser = ArgumentParser(prog=f"audiomae {name}", description=verb.help, exit_on_error=True)
     parser.add_argument("--config", action="config", help="YAML file with settings")
     words = f"bare_{verb.positional}"
@@ -69,10 +68,16 @@ def run_verb(name: str, arguments: list[str]) -> int:
             parser.add_argument(verb.positional, type=str)
         parser.add_class_arguments(config_class, skip={verb.positional} if verb.positional else set())
     settings = vars(parser.instantiate(parser.parse_args(arguments)))
-    values = {name: value for name, value in settings.items() if name in config_class.__dataclass_fields__}
+    values = {field: value for field, value in settings.items() if field in config_class.__dataclass_fields__}
     if settings.get(words):
         values[verb.positional or ""] = tuple(settings[words])
-    return int(getattr(module, name.replace("-", "_"))(config_class(**values)) or 0)
+    return config_class(**values)
+
+
+def run_verb(name: str, arguments: list[str]) -> int:
+    """Read the settings of one verb and run it."""
+    config = read_settings(name, arguments)
+    return int(getattr(import_module(f"audiomae.verbs.{name}"), name)(config) or 0)
 
 
 def main(arguments: list[str] | None = None) -> int:

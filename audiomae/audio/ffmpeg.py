@@ -20,6 +20,8 @@ from audiomae.errors import DecodeError
 __all__ = ["ffmpeg_version", "open_ffmpeg"]
 
 BLOCK_VALUES = 1 << 18
+TIMED = frozenset(("aiff", "ape", "asf", "caf", "flac", "matroska", "mov", "ogg", "tta", "wav", "wv"))
+"""Containers that say how long they are; of others, such as bare AAC, ffprobe gives a guess."""
 
 
 def ffmpeg_version() -> str:
@@ -65,7 +67,12 @@ def open_ffmpeg(path: Path, stack: contextlib.ExitStack) -> tuple[int, int, Iter
 def probe(path: Path) -> tuple[int, int, float]:
     """Return the first audio stream's sample rate in Hz, its channels, and its seconds (0: unknown)."""
     command = ["ffprobe", "-v", "error", "-protocol_whitelist", "file,pipe", "-select_streams", "a:0"]
-    command += ["-show_entries", "stream=sample_rate,channels,duration:format=duration", "-of", "json"]
+    command += [
+        "-show_entries",
+        "stream=sample_rate,channels,duration:format=duration,format_name",
+        "-of",
+        "json",
+    ]
     try:
         answer = subprocess.run(
             [*command, f"file:{path}"], capture_output=True, stdin=subprocess.DEVNULL, timeout=60
@@ -78,6 +85,8 @@ def probe(path: Path) -> tuple[int, int, float]:
     if rate < 1 or not 1 <= channels <= 1024:
         raise DecodeError(f"{path}: damaged: {rate} Hz, {channels} channels")
     try:
+        if TIMED.isdisjoint(said["format"]["format_name"].split(",")):
+            return rate, channels, 0.0
         seconds = float(stream.get("duration") or said["format"]["duration"])
     except (LookupError, ValueError):
         seconds = 0.0

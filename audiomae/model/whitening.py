@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from audiomae.data.files import fingerprint_of, write_atomically
 from audiomae.errors import DataError, MissingError
@@ -141,13 +141,16 @@ class Whitening:
         return np.asarray(shifted @ self.matrix, dtype=np.float32)
 
     def save(self, path: Path | str) -> None:
-        """Write it as safetensors, atomically; the same map gives the same bytes."""
+        """Write it as safetensors, atomically; the same map gives the same bytes.
+
+        Raises:
+            StorageError: If the disk refuses; what was there before is intact.
+        """
         # One entry only: safetensors writes several in a random order.
         about = {"about": json.dumps({**self.about, "format": FORMAT}, sort_keys=True)}
+        tensors = {"mean": self.mean, "matrix": np.ascontiguousarray(self.matrix)}
         with write_atomically(path) as temporary:
-            save_file(
-                {"mean": self.mean, "matrix": np.ascontiguousarray(self.matrix)}, temporary, metadata=about
-            )
+            temporary.write_bytes(save(tensors, metadata=about))
 
     @classmethod
     def load(cls, path: Path | str) -> Whitening:

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from audiomae.errors import ConfigError, DivergedError
+from audiomae.errors import ConfigError, DivergedError, FingerprintError
 from audiomae.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from audiomae.training.config import Length, LoopConfig
 from audiomae.training.records import Records
@@ -61,9 +61,11 @@ def make_accelerator(config: LoopConfig) -> Accelerator:
     """Return the Accelerate handle; without a GPU it stays on the CPU.
 
     Raises:
-        ConfigError: If the batch cannot be shared evenly between the processes.
+        ConfigError: If the batch cannot be shared evenly between the processes, or fp16 has no GPU.
     """
     cpu = not torch.cuda.is_available()
+    if cpu and config.precision == "fp16":
+        raise ConfigError("train.precision fp16 needs a GPU, and there is none. Use bf16 or no.")
     accelerator = Accelerator(cpu=cpu, mixed_precision=config.precision)
     parts = accelerator.num_processes * config.accumulate
     if config.batch % parts:
@@ -147,19 +149,22 @@ def train(
     """
     optimizer = make_optimizer(task.module, config)
     checkpoints = folder / "checkpoints"
-    step, elapsed, counted = 0, 0.0, 0
+    step, elapsed, counted, judged = 0, 0.0, 0, False
+    metrics: dict[str, float] = {}
     sums: dict[str, Tensor] = {}
     found = latest_checkpoint(checkpoints)
     if found is not None:
         state = load_checkpoint(found, task.module, optimizer)
         step, elapsed = int(state["step"]), float(state["elapsed"])
-        counted = int(state["counted"])
+        if state["identity"] != identity:
+            raise FingerprintError(f"{found}: is of a run with other settings. Name another --out folder.")
+        counted, judged = int(state["counted"]), bool(state.get("judged", False))
+        metrics = dict(state.get("metrics", {}))
         sums = {name: torch.tensor(value, device=accelerator.device) for name, value in state["sums"].items()}
     module, wrapped = accelerator.prepare(task.module, optimizer)
     main = accelerator.is_main_process
     records = Records(folder, step) if main else None
     clock = _Clock(elapsed)
-    metrics: dict[str, float] = {}
 
     def save() -> None:
         if main:
@@ -168,6 +173,8 @@ def train(
                 "identity": identity,
                 "samples": step * config.batch,
                 "counted": counted,
+                "judged": judged,
+                "metrics": metrics,
                 "sums": {name: float(value) for name, value in sums.items()},
             }
             save_checkpoint(checkpoints, step, accelerator.unwrap_model(module), wrapped.optimizer, state)
@@ -246,7 +253,8 @@ def train(
                 timed, since = 0, time.monotonic()
         waiting.cancel()
         finished = length.progress(step, clock.elapsed) >= 1.0
-        if finished:
+        if finished and not judged:  # by a run that was killed between its last checkpoint and its end
+            judged = True
             metrics = _evaluate(task, accelerator, module, records, step)
         save()
     if records is not None:

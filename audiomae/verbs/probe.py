@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -57,7 +58,8 @@ class ProbeConfig:
         folds: Folds to draw where the file gives none.
         inverse_penalty: C of the logistic regression.
         neighbours: Neighbours that vote in kNN.
-        whiten: Dimensions of the whitening in whitened retrieval, fitted on the judged clips without labels.
+        whiten: Dimensions of the whitening in whitened retrieval, fitted on the judged clips without labels; at
+            most a third of their number.
         bootstrap: Draws of tracks for the 95 % intervals; 0 for none.
         seed: Key of folds, draws and the untrained encoder.
         threads: CPU threads; 0 for all cores.
@@ -123,7 +125,7 @@ def probe(config: ProbeConfig) -> int:
         "linear": f"logistic regression, C={config.inverse_penalty}, standardised, fitted on the other folds",
         "knn": f"majority of {config.neighbours} by cosine, standardised, among the other folds",
         "rank1": "nearest other clip by cosine is of the same track; standardised over the judged clips",
-        "rank1_whitened": f"the same after PCA whitening to {config.whiten} at most, fitted on these clips",
+        "rank1_whitened": f"the same after PCA whitening to {config.whiten} or a third of the clips, fitted on them",
         "interval": f"95 %, {config.bootstrap} bootstrap draws of whole groups",
         "seed": config.seed,
         "versions": {name: version(name) for name in ("audiomae", "torch", "numpy", "scikit-learn")},
@@ -151,10 +153,11 @@ def judge(task: Task, vectors: dict[str, NDArray[np.float32]], config: ProbeConf
     }
     hits: dict[str, dict[str, NDArray[np.bool_]]] = {}
     if task.kind == "retrieval":
+        fewer = max(2, len(task.labels) // 3)  # more directions than that would whiten noise
         for name, values in vectors.items():
             hits[name] = {
                 "rank1": retrieve_track(values, task.labels),
-                "rank1_whitened": retrieve_track(values, task.labels, whiten=config.whiten),
+                "rank1_whitened": retrieve_track(values, task.labels, whiten=min(config.whiten, fewer)),
             }
     else:
         folds = task.folds
@@ -196,8 +199,10 @@ def _progress() -> Progress:
 
 
 def _write_vectors(path: Path, paths: Sequence[Path], vectors: NDArray[np.float32]) -> None:
-    with write_atomically(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, path=np.array([one.name for one in paths]), vec=vectors)
+    stored = io.BytesIO()
+    np.savez(stored, path=np.array([one.name for one in paths]), vec=vectors)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(stored.getvalue())
 
 
 def _print_tables(results: dict[str, dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ are taken from the true patch: what is seen and heard is how well the shape was 
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,5 +129,7 @@ def _cut(embedder: Embedder, config: ReconstructConfig) -> tuple[torch.Tensor, f
 
 
 def _write_wav(path: Path, samples: NDArray[np.float32], sample_rate: int) -> None:
+    wav = io.BytesIO()
+    soundfile.write(wav, np.clip(samples, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
     with write_atomically(path) as temporary:
-        soundfile.write(temporary, np.clip(samples, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
+        temporary.write_bytes(wav.getvalue())

@@ -139,4 +139,4 @@ def _print_table(results: list[dict[str, Any]], query: str) -> None:
     for place, entry in enumerate(results, 1):
         shown = [str(entry[name]) for name in ("title", "artist", "track_id")]
         table.add_row(str(place), *shown, f"{entry['cosine']:.3f}")
-    Console(markup=False).print(table)
+    Console(markup=False, width=max(110, Console().width)).print(table)

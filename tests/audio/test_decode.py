@@ -199,7 +199,7 @@ def put_ffmpeg(
     raw = folder / "samples.f32"
     samples.astype("<f4").tofile(raw)
     stream = {"sample_rate": "44100", "channels": samples.shape[1]}
-    probe = {"streams": [stream], "format": {"duration": str(seconds)}}
+    probe = {"streams": [stream], "format": {"duration": str(seconds), "format_name": "mov,mp4"}}
     answer = json.dumps({"probe": probe, "raw": str(raw), "says": says, "status": status})
     for name in ("ffmpeg", "ffprobe"):
         script = folder / name

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from audiomae.data.vector_writer import TrackClips, VectorsWriter
 from audiomae.data.vectors import Vectors
-from audiomae.errors import DataError, FingerprintError, MissingError
+from audiomae.errors import DataError, FingerprintError, MissingError, StorageError
 
 SETTINGS = {
     "model_fingerprint": "m",
@@ -165,3 +166,17 @@ def test_an_unknown_track_is_answered_with_close_ones(tmp_path, asked, offered):
     assert vectors.find("song-2") == 2
     with pytest.raises(DataError, match=offered):
         vectors.find(asked)
+
+
+def test_a_full_disk_gives_one_line_and_leaves_what_was_there(tmp_path):
+    whole = contents(write_vectors(tmp_path))
+    writer = VectorsWriter(tmp_path, SETTINGS, 4)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(StorageError, match=r"part-00002\.parquet: cannot write") as caught:
+            writer.add_part([make_track(7, clips=500)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(caught.value)
+    assert contents(tmp_path) == whole

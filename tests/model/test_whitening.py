@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import resource
+
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from audiomae.errors import DataError, MissingError
+from audiomae.errors import DataError, MissingError, StorageError
 from audiomae.model.whitening import Whitening
 
 
@@ -127,3 +129,18 @@ def test_within_track_whitening_finds_the_other_clips_of_a_track_where_plain_pca
 
     assert rank_1(Whitening.fit_within(tracks, dims=12)) > 0.9
     assert rank_1(Whitening.fit(tracks, dims=12)) < 0.5
+
+
+def test_a_full_disk_gives_one_line_and_leaves_what_was_there(vectors, tmp_path):
+    path = tmp_path / "w.safetensors"
+    Whitening.fit(vectors, 2).save(path)
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(StorageError, match="cannot write"):
+            Whitening.fit(vectors, 5).save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

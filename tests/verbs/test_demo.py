@@ -34,7 +34,7 @@ def test_the_demo_walks_the_whole_path_and_says_what_it_took(tmp_path, capsys):
 def test_without_a_choice_the_demo_takes_real_music_where_apt_get_is(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     assert chosen_corpus(DemoConfig(), tmp_path) == "debian"
-    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
     assert chosen_corpus(DemoConfig(), tmp_path) == "generated"
 
 
@@ -57,7 +57,7 @@ def test_where_debian_does_not_answer_songs_are_generated_and_it_is_said(tmp_pat
 
 
 def test_real_music_that_was_asked_for_by_name_is_not_replaced(tmp_path, monkeypatch):
-    def prepare(settings):
+    def prepare(_settings):
         raise DataError("apt-get is not on PATH.")
 
     monkeypatch.setattr(demo_verb, "prepare", prepare)

@@ -1,0 +1,39 @@
+"""Every recipe's settings are settings that the verbs know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from audiomae.cli import read_settings
+from audiomae.errors import ConfigError
+from audiomae.training.config import LoopConfig
+from audiomae.training.loop import make_accelerator
+
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+FILES = sorted(RECIPES.glob("*/*.yaml"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_recipe_parses(file):
+    needed = {"pretrain": ["--corpus", "corpus"], "prepare": []}[file.stem]
+    config = read_settings(file.stem, ["--config", str(file), *needed])
+    if file.stem == "pretrain":
+        assert config.minutes or config.steps
+    else:
+        assert len(config.songs) > 3
+
+
+def test_the_recipes_of_masks_blank_what_they_say():
+    one = read_settings("pretrain", ["--config", str(RECIPES / "one_second/pretrain.yaml"), "--corpus", "c"])
+    assert (one.mask, round(31 * one.ratio)) == ("one_span", 6)  # 6 columns of 160 ms
+
+
+def test_half_precision_without_a_gpu_is_refused_in_one_line():
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ConfigError, match=r"fp16 needs a GPU, and there is none\. Use bf16 or no\."):
+        make_accelerator(LoopConfig(precision="fp16"))
