@@ -67,6 +67,12 @@ def read_settings(name: str, arguments: list[str]) -> Any:
         if verb.positional:
             parser.add_argument(verb.positional, type=str)
         parser.add_class_arguments(config_class, skip={verb.positional} if verb.positional else set())
+    flags = {f"--{field}" for field, kind in config_class.__annotations__.items() if kind == "bool"}
+    following = [*arguments[1:], ""]
+    arguments = [
+        f"{word}=true" if word in flags and after not in ("true", "false") else word
+        for word, after in zip(arguments, following, strict=True)
+    ]
     settings = vars(parser.instantiate(parser.parse_args(arguments)))
     values = {field: value for field, value in settings.items() if field in config_class.__dataclass_fields__}
     if settings.get(words):

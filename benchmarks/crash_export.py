@@ -46,15 +46,20 @@ def start(work: Path, name: str) -> subprocess.Popen[bytes]:
         "--whiten",
         "32",
         "--part_clips",
-        "32",
-        "--batch",
         "16",
+        "--batch",
+        "4",
         "--threads",
         "1",
     ]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     quiet = subprocess.DEVNULL
     return subprocess.Popen([*command, *settings], env=environment, stdout=quiet, stderr=quiet)
+
+
+def written(out: Path) -> int:
+    """Return how many parts there are, whitened or not yet."""
+    return len(list(out.glob("clips/part-*"))) + len(list(out.glob(".raw/clips/part-*")))
 
 
 def stage_of(out: Path) -> str:
@@ -66,6 +71,13 @@ def stage_of(out: Path) -> str:
     return "while embedding" if (out / ".raw").exists() else "before the first part"
 
 
+def wait_for_work(process: subprocess.Popen[bytes], out: Path) -> float:
+    """Wait until the command has locked its folder, and return the time."""
+    while process.poll() is None and not (out / ".lock").exists():
+        time.sleep(0.01)
+    return time.perf_counter()
+
+
 def main() -> int:
     """Kill, rerun, compare; print what happened."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -74,20 +86,26 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         work = Path(place)
-        write_noise_corpus(work / "corpus", 256)
-        save(untrained(model_of_size("tiny", width=64, depth=2, heads=2)), work / "run", {})
-        begin = time.perf_counter()
-        if start(work, "whole").wait():
+        write_noise_corpus(work / "corpus", 128, 16)
+        save(untrained(model_of_size("tiny", width=96, depth=3)), work / "run", {})
+        process = start(work, "whole")
+        begin = wait_for_work(process, work / "whole")
+        if process.wait():
             return 1
         seconds = time.perf_counter() - begin
         whole, models = files(work / "whole"), files(work / "run-whole")
         stages: Counter[str] = Counter()
         different = 0
+        parts = len(list((work / "whole" / "clips").glob("part-*")))
         for number in range(options.kills):
             name = f"cut-{number}"
+            draw = np.random.default_rng([options.seed, number])
+            # Each part is written twice, before and after whitening; kill after some of them, a moment later.
+            target = int(draw.integers(0, 2 * parts))
             process = start(work, name)
-            # The first half of a run imports; there is little to break before.
-            time.sleep(float(np.random.default_rng([options.seed, number]).uniform(0.5, 1.0)) * seconds)
+            while written(work / name) < target and process.poll() is None:
+                time.sleep(0.002)
+            time.sleep(float(draw.uniform(0, 0.1)))
             process.send_signal(signal.SIGKILL)
             process.wait()
             stages[stage_of(work / name)] += 1
@@ -95,7 +113,7 @@ def main() -> int:
                 return 1
             different += files(work / name) != whole or files(work / f"run-{name}") != models
     print(
-        f"{options.kills} kills of a run of {seconds:.1f} s, {len(whole)} files; "
+        f"{options.kills} kills within {seconds:.1f} s of work, {len(whole)} files; "
         f"reruns that differ: {different}"
     )
     print("\n| killed | times |\n|---|---|")

@@ -2,7 +2,7 @@
 
     python benchmarks/crash_prepare.py [--kills 20] [--songs FOLDER] [--seed 0]
 
-Without FOLDER it prepares 120 noises of 20 s. Ends with 1 if one byte differs.
+Without FOLDER it prepares 90 noises of 10 s. Ends with 1 if one byte differs.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def write_songs(folder: Path, count: int) -> None:
     """Write noises, some of them twice, some too short."""
     folder.mkdir(parents=True)
     for number in range(count):
-        seconds = 2 if number % 17 == 5 else 20
-        samples = np.random.default_rng(number % (count - 6)).normal(0, 0.1, seconds * 44_100)
-        soundfile.write(folder / f"{number:03}.flac", samples, 44_100)
+        seconds = 2 if number % 17 == 5 else 10
+        samples = np.random.default_rng(number % (count - 6)).normal(0, 0.1, seconds * 22_050)
+        soundfile.write(folder / f"{number:03}.flac", samples, 22_050)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -42,7 +42,10 @@ def start(songs: Path, out: Path) -> subprocess.Popen[bytes]:
     """Start the command."""
     command = [sys.executable, "-m", "audiomae", "prepare", str(songs), "--out", str(out)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([*command, "--shard_megabytes", "1"], env=environment, stdout=subprocess.DEVNULL)
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen(
+        [*command, "--shard_megabytes", "0.5"], env=environment, stdout=nowhere, stderr=nowhere
+    )
 
 
 def stage_of(out: Path) -> str:
@@ -67,7 +70,7 @@ def main() -> int:
         songs = options.songs
         if songs is None:
             songs = work / "songs"
-            write_songs(songs, 120)
+            write_songs(songs, 90)
         begin = time.perf_counter()
         if start(songs, work / "whole").wait():
             return 1

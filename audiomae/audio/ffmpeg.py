@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -110,7 +111,10 @@ def read_blocks(
     complaints.seek(0)
     lines = complaints.read().decode("utf-8", "replace").strip().splitlines()
     if status or lines:
-        raise DecodeError(f"{path}: damaged: {lines[-1] if lines else f'ffmpeg exits with {status}'}")
+        said = (
+            re.sub(r"^\[(\S+) @ 0x[0-9a-f]+\]", r"\1:", lines[0]) if lines else f"ffmpeg exits with {status}"
+        )
+        raise DecodeError(f"{path}: damaged: {said}")
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

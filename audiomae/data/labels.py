@@ -116,5 +116,7 @@ def _make_task(file: Path, name: str, rows: list[dict[str, str]]) -> Task:
                 "about what it was shown. Give all its clips one fold."
             )
     if len(set(labels.tolist())) < 2:
-        raise DataError(f"{file}: task {name} has the one label {str(labels[0])!r}; a probe needs two or more.")
+        raise DataError(
+            f"{file}: task {name} has the one label {str(labels[0])!r}; a probe needs two or more."
+        )
     return Task(name, "classes", paths, labels, groups, folds)

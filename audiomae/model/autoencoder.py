@@ -56,8 +56,8 @@ def split_places(
 
 
 def normalise_patches(
-    patches: Float[Tensor, "clips tokens values"],
-) -> Float[Tensor, "clips tokens values"]:
+    patches: Float[Tensor, "clips *places values"],
+) -> Float[Tensor, "clips *places values"]:
     """Shift and scale each patch to mean 0 and (nearly) variance 1, in float32."""
     patches = patches.float()
     mean = patches.mean(dim=-1, keepdim=True)

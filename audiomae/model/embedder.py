@@ -19,7 +19,7 @@ from audiomae.audio.mel import LogMel, MelConfig, log_mel_blocks
 from audiomae.data.clips import clip_starts
 from audiomae.data.files import fingerprint_of, read_json, write_json
 from audiomae.data.tensors import read_tensors, write_tensors
-from audiomae.errors import ConfigError, DataError, FingerprintError
+from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
 from audiomae.model.autoencoder import Autoencoder
 from audiomae.model.config import ModelConfig
 from audiomae.model.level import normalise_clips
@@ -239,6 +239,8 @@ def load(folder: Path | str) -> Embedder:
     """
     folder = Path(folder)
     described = read_json(folder / "config.json", format=FORMAT)
+    if absent := {"model", "mel", "statistics", "readout"} - set(described):
+        raise MissingError(f"{folder}/config.json: holds no {', '.join(sorted(absent))}. Take another copy.")
     tensors = read_tensors(folder / "model.safetensors")
     if _fingerprint(described, tensors) != described.get("fingerprint"):
         raise FingerprintError(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 __all__ = ["Pool", "pool_tokens", "pooled_size"]
 
-Pool = Literal["mean", "freq_concat", "mean_std", "freq_concat_std", "freq_concat_flux"]
+Pool = Literal["mean", "freq_concat", "mean_std", "freq_concat_std", "freq_concat_flux", "freq_concat_std_flux"]
 
 
 def pool_tokens(
@@ -20,10 +20,10 @@ def pool_tokens(
 
     Args:
         tokens: One layer's tokens, in their grid.
-        pool: `mean` over time and frequency; `freq_concat`, mean over time with the frequency rows side by side;
-            `mean_std`, mean and deviation over time and frequency; `freq_concat_std`, mean and deviation over
-            time with the rows side by side; `freq_concat_flux`, mean over time and mean absolute change from one
-            column to the next (zero for a clip of one column), rows side by side.
+        pool: `mean` over time and frequency; `mean_std`, with the deviation beside it; `freq_concat`, mean over
+            time, with the frequency rows side by side; `freq_concat_std`, with the deviations over time beside
+            the means; `freq_concat_flux`, with the mean absolute changes from one column to the next (zero for a
+            clip of one column); `freq_concat_std_flux`, with both.
 
     Returns:
         `pooled_size` values a clip, in float32.
@@ -33,16 +33,15 @@ def pool_tokens(
     tokens = tokens.float()
     if pool == "mean":
         return tokens.mean(dim=(1, 2))
-    if pool == "freq_concat":
-        return tokens.mean(dim=1).flatten(1)
     if pool == "mean_std":
         spread = tokens.var(dim=(1, 2), unbiased=False).clamp_min(1e-8).sqrt()
         return torch.cat([tokens.mean(dim=(1, 2)), spread], dim=1)
-    if pool == "freq_concat_flux":
-        change = tokens.diff(dim=1).abs().sum(dim=1) / max(1, tokens.shape[1] - 1)
-        return torch.cat([tokens.mean(dim=1).flatten(1), change.flatten(1)], dim=1)
-    spread = tokens.var(dim=1, unbiased=False).clamp_min(1e-8).sqrt()
-    return torch.cat([tokens.mean(dim=1).flatten(1), spread.flatten(1)], dim=1)
+    parts = [tokens.mean(dim=1)]
+    if pool in ("freq_concat_std", "freq_concat_std_flux"):
+        parts.append(tokens.var(dim=1, unbiased=False).clamp_min(1e-8).sqrt())
+    if pool in ("freq_concat_flux", "freq_concat_std_flux"):
+        parts.append(tokens.diff(dim=1).abs().sum(dim=1) / max(1, tokens.shape[1] - 1))
+    return torch.cat([part.flatten(1) for part in parts], dim=1)
 
 
 def pooled_size(width: int, rows: int, pool: Pool) -> int:
@@ -52,5 +51,4 @@ def pooled_size(width: int, rows: int, pool: Pool) -> int:
         >>> pooled_size(192, 5, "freq_concat")
         960
     """
-    both = 2 * rows
-    return width * {"mean": 1, "freq_concat": rows, "mean_std": 2}.get(pool, both)
+    return width * {"mean": 1, "mean_std": 2, "freq_concat": rows, "freq_concat_std_flux": 3 * rows}.get(pool, 2 * rows)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
@@ -199,13 +200,12 @@ def train(
             return [task.draw(number, _share(config, accelerator, part)) for part in parts]
 
         waiting: Future[list[tuple[Tensor, ...]]] = ahead.submit(draw_step, step)
-        since, timed, saved = time.monotonic(), 0, time.monotonic()
-        while length.progress(step, clock.elapsed) < 1.0 and not _agreed(accelerator, bool(stops), step):
+        since, timed, saved = time.monotonic(), 0, elapsed
+        progress = length.progress(step, _common_seconds(accelerator, length, clock.elapsed))
+        while progress < 1.0 and not _agreed(accelerator, bool(stops), step):
             batches = waiting.result()
             waiting = ahead.submit(draw_step, step + 1)
-            rate = learning_rate_at(
-                length.progress(step, clock.elapsed), peak=config.learning_rate, warmup=config.warmup
-            )
+            rate = learning_rate_at(progress, peak=config.learning_rate, warmup=config.warmup)
             for group in wrapped.param_groups:
                 group["lr"] = rate
             for number, batch in enumerate(batches):
@@ -216,19 +216,16 @@ def train(
                         losses = task.loss(module, moved)
                     accelerator.backward(losses["loss"] / len(batches))
                 for name, value in losses.items():
-                    sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.detach() / len(
-                        batches
-                    )
+                    sums[name] = sums.get(name, 0.0) + value.detach() / len(batches)
             limit = config.clip_norm or float("inf")
             norm = accelerator.clip_grad_norm_(module.parameters(), limit)
-            sums["gradient_norm"] = (
-                sums.get("gradient_norm", torch.zeros((), device=norm.device)) + norm.detach()
-            )
+            sums["gradient_norm"] = sums.get("gradient_norm", 0.0) + norm.detach()
             wrapped.step()
             wrapped.zero_grad()
             step, counted, timed = step + 1, counted + 1, timed + 1
-            progress = length.progress(step, clock.elapsed)
-            overdue = length.steps is None and time.monotonic() - saved > CHECKPOINT_SECONDS
+            seconds = _common_seconds(accelerator, length, clock.elapsed)
+            progress = length.progress(step, seconds)
+            overdue = length.steps is None and seconds - saved > CHECKPOINT_SECONDS
             saving = step % config.checkpoint_every == 0 or overdue
             looking = step % config.evaluate_every == 0 and progress < 1.0
             if step % config.log_every == 0 or saving or looking or progress >= 1.0:
@@ -248,11 +245,11 @@ def train(
                 metrics = _evaluate(task, accelerator, module, records, step)
             if saving:
                 save()
-                saved = time.monotonic()
+                saved = seconds
             if counted == 0:
                 timed, since = 0, time.monotonic()
         waiting.cancel()
-        finished = length.progress(step, clock.elapsed) >= 1.0
+        finished = progress >= 1.0
         if finished and not judged:  # by a run that was killed between its last checkpoint and its end
             judged = True
             metrics = _evaluate(task, accelerator, module, records, step)
@@ -262,6 +259,13 @@ def train(
     if not finished and stops and stops[0] == signal.SIGINT:
         raise KeyboardInterrupt
     return Outcome(step, finished, metrics)
+
+
+def _common_seconds(accelerator: Accelerator, length: Length, seconds: float) -> float:
+    """Return the first process's seconds, where they decide when all stop, and how fast they learn."""
+    if accelerator.num_processes == 1 or length.steps is not None:
+        return seconds
+    return float(broadcast(torch.tensor([seconds], device=accelerator.device)).item())
 
 
 def _agreed(accelerator: Accelerator, wish: bool, step: int) -> bool:

@@ -63,7 +63,7 @@ class PretrainConfig:
     pairs: PairSettings = field(default_factory=PairSettings)
     held_out: float = 0.05
     layer: int = 0
-    pool: Pool = "freq_concat_flux"
+    pool: Pool = "freq_concat_std_flux"
     train: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
@@ -115,7 +115,8 @@ def pretrain(config: PretrainConfig) -> int:
     set_threads(loop.threads, accelerator.num_processes)
     out = Path(config.out)
     if not accelerator.is_main_process:
-        _run(config, corpus, out, accelerator)
+        if not (out / "result.json").exists():
+            _run(config, corpus, out, accelerator, _identity(config, corpus)[0])
         return 0
     with locked(out):
         identity = _claim(out, config, corpus)
@@ -165,7 +166,7 @@ def _run(
     corpus: Corpus,
     out: Path,
     accelerator: Accelerator,
-    identity: str = "",
+    identity: str,
 ) -> Outcome:
     loop = config.train
     with torch.random.fork_rng(devices=[]):

@@ -83,6 +83,7 @@ class VectorsJob:
             "precision": precision,
             "whiten": whiten,
             "whitening_fingerprint": "",
+            "whiten_kind": whiten_kind if whiten else "",
             "clip_seconds": embedder.clip_seconds,
         }
         self.about = {
@@ -134,8 +135,8 @@ class VectorsJob:
             return None
         meta = read_json(self.out / "vectors.json", format=FORMAT)
         open_question = {"whitening_fingerprint"} if self.whitening is None else set()
-        for name in SETTINGS:
-            if name not in open_question and meta.get(name) != self.settings[name]:
+        for name in (*SETTINGS, "whiten_kind"):
+            if name in meta and name not in open_question and meta[name] != self.settings[name]:
                 raise FingerprintError(
                     f"{self.out}: holds vectors with {name} {meta.get(name)!r}, not {self.settings[name]!r}. "
                     "Name another --out, or start afresh with --overwrite."
@@ -240,7 +241,7 @@ class VectorsJob:
                     f"{path}: was fitted with {key} {whitening.about.get(key)}, not {self.about[key]}. "
                     "Fit another with --whiten."
                 )
-        self.settings["whiten"] = whitening.dims
+        self.settings |= {"whiten": whitening.dims, "whiten_kind": whitening.about.get("kind", "")}
         return self._use(whitening)
 
     def _use(self, whitening: Whitening) -> Whitening:

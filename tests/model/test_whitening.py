@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
+from audiomae.data.search import nearest
 from audiomae.errors import DataError, MissingError, StorageError
 from audiomae.model.whitening import Whitening
 
@@ -144,3 +145,34 @@ def test_a_full_disk_gives_one_line_and_leaves_what_was_there(vectors, tmp_path)
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def make_tracks() -> list[np.ndarray]:
+    """Tracks told apart by the first three entries; clips of one track differ most in the others."""
+    generator = np.random.default_rng(1)
+    centres = generator.normal(0, 1, (40, 6)) * [1, 1, 1, 0.1, 0.1, 0.1]
+    return [
+        (one + generator.normal(0, 1, (9, 6)) * [0.1, 0.1, 0.1, 2, 2, 2]).astype(np.float32)
+        for one in centres
+    ]
+
+
+def test_clips_of_a_track_vary_equally_in_every_direction_after_whitening_within():
+    tracks = make_tracks()
+    whitening = Whitening.fit_within(iter(tracks), 6)
+    inner = np.concatenate([whitening.transform(one) for one in tracks])
+    inner -= np.repeat(inner.reshape(40, 9, 6).mean(axis=1), 9, axis=0)
+    covariance = np.cov(inner.T, bias=True)
+    # A thousandth of the whole variance is added to that within tracks; the first three have 100 times as much.
+    assert np.allclose(covariance, np.diag(covariance.diagonal()), atol=0.02)
+    assert covariance.diagonal() == pytest.approx(np.ones(6), abs=0.15)
+
+
+def test_whitening_within_brings_out_what_tells_tracks_apart():
+    tracks = make_tracks()
+    names = np.repeat(np.arange(40), 9).astype(str)
+    every = np.concatenate(tracks)
+    within = Whitening.fit_within(iter(tracks), 6).transform(every)
+    plain = Whitening.fit(every, 6).transform(every)
+    hits = [(names[nearest(v, v, 1, without=range(360)).rows[:, 0]] == names).mean() for v in (plain, within)]
+    assert hits[1] > hits[0] + 0.1

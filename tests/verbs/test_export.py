@@ -70,20 +70,31 @@ def test_layer_and_pooling_can_be_chosen_and_are_written_down(tiny_model, small_
     assert np.allclose(list(vectors.clips())[1].vector, expected.embed_mels(mels)[0].numpy(), atol=1e-5)
 
 
-def test_whitened_clips_are_uncorrelated_and_the_whitening_stays_with_the_model(
-    tiny_model, small_corpus, tmp_path
+@pytest.mark.parametrize("kind", ["within", "pca"])
+def test_a_fitted_whitening_evens_the_clips_out_and_stays_with_the_model(
+    tiny_model, small_corpus, tmp_path, kind
 ):
     model = shutil.copytree(tiny_model, tmp_path / "run")
-    vectors = run(model, small_corpus, tmp_path / "v", whiten=5, hop_seconds=0.5)
+    vectors = run(model, small_corpus, tmp_path / "v", whiten=5, whiten_kind=kind, hop_seconds=0.5)
     clips = np.stack([clip.vector for clip in vectors.clips()])
     assert vectors.meta["whiten"] == vectors.dim == 5
-    assert np.allclose(np.cov(clips.T, bias=True), np.eye(5), atol=1e-2)
+    tracks = clips.reshape(6, 15, 5) if kind == "within" else clips[None]
+    inner = (tracks - tracks.mean(axis=1, keepdims=True)).reshape(-1, 5)
+    spread = np.linalg.eigvalsh(np.cov(inner.T, bias=True))
+    if kind == "pca":
+        assert np.allclose(spread, 1, atol=1e-2)
+    else:
+        # A little of the whole variance is added to that within tracks, so it ends below 1.
+        assert spread.max() < 1.01
+        assert np.cov(clips.T, bias=True).trace() > 10 * spread.sum()
     (stored,) = (model / "whitening").iterdir()
     assert stored.read_bytes() == (tmp_path / "v" / "whitening.safetensors").read_bytes()
     assert not (tmp_path / "v" / ".raw").exists()
     again = run(model, small_corpus, tmp_path / "again", whitening="model", hop_seconds=0.5)
-    assert (tmp_path / "again" / "clips" / "part-00000.parquet").exists()
     assert np.array_equal(np.stack([clip.vector for clip in again.clips()]), clips)
+    other = "pca" if kind == "within" else "within"
+    with pytest.raises(FingerprintError, match=f"whiten_kind '{kind}', not '{other}'"):
+        run(model, small_corpus, tmp_path / "v", whiten=5, whiten_kind=other, hop_seconds=0.5)
 
 
 def test_a_whitening_of_another_layer_is_refused(tiny_model, small_corpus, tmp_path):

@@ -1,0 +1,118 @@
+"""Score a model's clip vectors on labelled clips, beside mel statistics, the untrained encoder and stored peers.
+
+    python benchmarks/quality.py RUN CORPUS BENCH [--dims 512] [--hop_seconds 15] [--seed 0]
+
+BENCH holds labels.csv, the clips it names, score.py (whose `score` gives the figures) and peers.npz. Whitenings
+are fitted on CORPUS, the training corpus, never on the judged clips; mel statistics and the untrained encoder get
+the same treatment as the model. Prints a markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audiomae.data.clips import clip_starts, read_clips
+from audiomae.data.corpus import Corpus
+from audiomae.model.corpus_vectors import embed_tracks
+from audiomae.model.embedder import Embedder, load, untrained
+from audiomae.model.whitening import Whitening
+from audiomae.verbs.probe_vectors import mel_statistics, vectors_of_files
+
+Vectors = NDArray[np.float32]
+
+
+def load_scorer(bench: Path) -> ModuleType:
+    """Import BENCH/score.py, which looks at the command line."""
+    arguments, sys.argv = sys.argv, ["score.py"]
+    try:
+        spec = importlib.util.spec_from_file_location("score", bench / "score.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.argv = arguments
+    return module
+
+
+def corpus_statistics(corpus: Corpus, clip_frames: int, hop_frames: int) -> Iterator[Vectors]:
+    """Yield the mel statistics of each track's clips."""
+    for track in range(len(corpus)):
+        starts = clip_starts(int(corpus.frames[track]), clip_frames, hop_frames)
+        clips = read_clips(
+            corpus, np.full(len(starts), track), starts, min(clip_frames, int(corpus.frames[track]))
+        )
+        yield mel_statistics(clips.astype(np.float32))
+
+
+def corpus_vectors(embedder: Embedder, corpus: Corpus, hop_frames: int) -> list[Vectors]:
+    """Return the vectors of each track's clips."""
+    tracks = embed_tracks(embedder, corpus, range(len(corpus)), hop_frames=hop_frames, batch=64)
+    return [track.vectors for track in tracks]
+
+
+def main() -> int:
+    """Score and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name in ("run", "corpus", "bench"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--dims", type=int, default=512, help="dimensions of the whitenings")
+    parser.add_argument(
+        "--hop_seconds", type=float, default=15.0, help="grid of the clips they are fitted on"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the untrained encoder")
+    parser.add_argument("--baselines", action=argparse.BooleanOptionalAction, default=True)
+    options = parser.parse_args()
+    scorer, corpus = load_scorer(options.bench), Corpus.open(options.corpus)
+    names = [row["path"] for row in scorer.ROWS if row["task"] == "music_track"]
+    trained = load(options.run)
+    embedders = {"model": trained}
+    if options.baselines:
+        embedders["untrained encoder"] = untrained(trained, seed=options.seed)
+    judged = vectors_of_files([options.bench / name for name in names], embedders)
+    hop = round(options.hop_seconds * corpus.mel.sample_rate / corpus.mel.hop_samples)
+    print(
+        f"torch {torch.__version__}, {platform.machine()}, {len(names)} clips, model {trained.fingerprint}, layer "
+        f"{trained.layer}, {trained.pool}; whitenings fitted on {corpus.fingerprint}, a clip every "
+        f"{options.hop_seconds:g} s, seed {options.seed}\n"
+    )
+    print("| vectors | track | track, whitened | composer | source |\n|---|---|---|---|---|")
+
+    def row(name: str, vectors: Vectors) -> None:
+        found = scorer.score(names, vectors)
+        cells = " | ".join(f"{found[key]:.3f}" for key in ("track", "track_white", "composer", "source"))
+        print(f"| {name} ({vectors.shape[1]}) | {cells} |", flush=True)
+
+    def rows(name: str, fitted_on: list[Vectors]) -> None:
+        row(name, judged[name])
+        dims = min(options.dims, judged[name].shape[1])
+        row(f"{name}, PCA-whitened", Whitening.fit(fitted_on, dims, at_most=True).transform(judged[name]))
+        row(f"{name}, whitened within tracks", Whitening.fit_within(fitted_on, dims).transform(judged[name]))
+
+    if options.baselines:
+        rows("mel statistics", list(corpus_statistics(corpus, trained.config.clip_frames, hop)))
+    for name in reversed(embedders):
+        rows(name, corpus_vectors(embedders[name], corpus, hop))
+    if options.baselines:
+        with np.load(options.bench / "peers.npz") as peers:
+            where = {Path(str(path)).name: place for place, path in enumerate(peers["path"])}
+            order = [where[Path(name).name] for name in names]
+            for name in sorted(set(peers.files) - {"path"}):
+                row(name, peers[name][order])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

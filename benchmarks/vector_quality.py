@@ -1,0 +1,197 @@
+"""Are the vectors of our arrangement as good as those of AudioMAE's? The second half of training_step.py."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from audiomae_arrangement import Arm, AudioMaeArrangement
+from report import markdown
+from torch import nn
+
+from audiomae.data.clips import clip_starts, hold_out_tracks, read_clips
+from audiomae.data.corpus import Corpus
+from audiomae.model.config import ModelConfig, model_of_size
+from audiomae.model.embedder import Embedder, untrained
+from audiomae.model.probing import Score, bootstrap, retrieve_track
+from audiomae.training.config import LoopConfig
+from audiomae.training.loop import make_optimizer
+from audiomae.training.schedule import learning_rate_at
+from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings
+from audiomae.verbs.probe_vectors import mel_statistics
+
+__all__ = ["compare_vectors"]
+
+HELD_OUT = 0.2
+CLIPS_A_TRACK = 8
+RESAMPLES = 2000
+
+
+class Trained(NamedTuple):
+    """An arm after its training."""
+
+    name: str
+    module: Arm
+    clips: int
+    cpu_seconds: float
+
+
+class Judge:
+    """Held-out clips, a few a track, and how well vectors find the track again."""
+
+    def __init__(self, corpus: Corpus, tracks: npt.NDArray[np.int64], sizes: ModelConfig, seed: int) -> None:
+        self.corpus, self.seed = corpus, seed
+        grids = [clip_starts(int(corpus.frames[track]), sizes.clip_frames, 500) for track in tracks]
+        grids = [
+            grid[np.linspace(0, len(grid) - 1, min(len(grid), CLIPS_A_TRACK)).astype(int)] for grid in grids
+        ]
+        self.owners = np.repeat(tracks, [len(grid) for grid in grids])
+        self.clips = read_clips(corpus, self.owners, np.concatenate(grids), sizes.clip_frames)
+        self.names = np.array([str(owner) for owner in self.owners])
+        self.like = dataclasses.replace(
+            untrained(sizes, seed=seed), mel=corpus.mel, mean=corpus.mean, std=corpus.std
+        )
+
+    def embed(self, module: Arm | None) -> npt.NDArray[np.float32]:
+        """Embed the clips with an arm's encoder; None is the encoder with random weights."""
+        embedder: Embedder = self.like
+        if module is not None:
+            fresh = untrained(self.like).autoencoder
+            fresh.encoder.load_state_dict(module.encoder.state_dict())
+            embedder = dataclasses.replace(self.like, autoencoder=fresh)
+        clips = torch.from_numpy(self.clips)
+        parts = [clips[first : first + 64].float() for first in range(0, len(clips), 64)]
+        return np.concatenate([embedder.embed_mels(part).numpy() for part in parts])
+
+    def hits(self, vectors: npt.NDArray[np.float32], whiten: int) -> npt.NDArray[np.int64]:
+        """Return 1 where a clip's nearest other clip is of its track."""
+        return retrieve_track(vectors, self.names, whiten=whiten).astype(np.int64)
+
+    def score(self, hits: npt.NDArray[np.int64]) -> Score:
+        """Return the share of hits with its interval over tracks."""
+        return bootstrap(hits, self.names, resamples=RESAMPLES, seed=self.seed)
+
+
+def train_arm(
+    name: str,
+    module: Arm,
+    task: MaskedTask,
+    *,
+    steps: int | None,
+    seconds: float | None,
+    learning_rate: float,
+) -> Trained:
+    """Train for a number of steps, or of CPU seconds that the learning rate then follows."""
+    config = LoopConfig(learning_rate=learning_rate)
+    optimizer = make_optimizer(module, config)
+    started, step, progress = time.process_time(), 0, 0.0
+    while progress < 1.0:
+        rate = learning_rate_at(progress, peak=config.learning_rate, warmup=config.warmup)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        loss = task.loss(module, task.draw(step, slice(0, task.batch)))["loss"]
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(module.parameters(), config.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        step += 1
+        progress = step / steps if steps is not None else (time.process_time() - started) / (seconds or 1.0)
+        if step % 20 == 0:
+            print(f"{name}: step {step}, {progress:.0%}, loss {float(loss):.3f}", file=sys.stderr)
+    return Trained(name, module, step * task.batch, time.process_time() - started)
+
+
+def compare_vectors(options: argparse.Namespace) -> str:
+    """Train both arms and return a Markdown table."""
+    corpus = Corpus.open(options.vectors)
+    size, steps = options.sizes[0], options.clips // options.batch
+    train_tracks, held_tracks = hold_out_tracks(corpus.track_ids, HELD_OUT)
+    decoded = options.decoded[-1]
+    plain, ours = model_of_size(size, decoded=1.0), model_of_size(size, decoded=decoded)
+
+    def task_of(sizes: ModelConfig, pictures: str) -> MaskedTask:
+        torch.manual_seed(options.seed)
+        mask = MaskSettings(options.mask, options.ratio, 4)
+        split = train_tracks, held_tracks
+        return MaskedTask(
+            corpus,
+            sizes,
+            mask,
+            PairSettings(),
+            split=split,
+            batch=options.batch,
+            seed=options.seed,
+            pictures=Path(pictures),
+        )
+
+    def peer() -> AudioMaeArrangement:
+        torch.manual_seed(options.seed)
+        return AudioMaeArrangement(plain)
+
+    with tempfile.TemporaryDirectory() as pictures:
+        own_task, its_task = task_of(ours, pictures), task_of(plain, pictures)
+    rate = options.learning_rate
+    own = train_arm(
+        f"ours, decodes {decoded:.0%} of the hidden",
+        own_task.autoencoder,
+        own_task,
+        steps=steps,
+        seconds=None,
+        learning_rate=rate,
+    )
+    arms = [
+        own,
+        train_arm(
+            "AudioMAE's arrangement, equal CPU time",
+            peer(),
+            its_task,
+            steps=None,
+            seconds=own.cpu_seconds,
+            learning_rate=rate,
+        ),
+        train_arm(
+            "AudioMAE's arrangement, equal clips",
+            peer(),
+            its_task,
+            steps=steps,
+            seconds=None,
+            learning_rate=rate,
+        ),
+    ]
+    return report(Judge(corpus, held_tracks, plain, options.seed), arms, size)
+
+
+def report(judge: Judge, arms: list[Trained], size: str) -> str:
+    """Return the table: same-track rank-1 of each arm, and its difference from ours."""
+    statistics = mel_statistics(judge.clips.astype(np.float32))
+    named = [(arm.name, f"{arm.clips}", f"{arm.cpu_seconds:.0f}", judge.embed(arm.module)) for arm in arms]
+    named += [("untrained encoder", "0", "0", judge.embed(None)), ("mel statistics", "-", "-", statistics)]
+    rows = []
+    for name, clips, seconds, vectors in named:
+        cells = [name, clips, seconds]
+        for whiten in (0, 128):
+            hits, own = judge.hits(vectors, whiten), judge.hits(named[0][3], whiten)
+            score, behind = judge.score(hits), judge.score(own - hits)
+            cells.append(f"{score.score:.3f} ({score.low:.3f} to {score.high:.3f})")
+            cells.append(f"{behind.score:+.3f} ({behind.low:+.3f} to {behind.high:+.3f})")
+        rows.append(cells)
+    header = [
+        f"{size}, vectors",
+        "clips",
+        "CPU s",
+        "rank-1, standardised",
+        "ours less this",
+        "whitened to 128",
+        "ours less this",
+    ]
+    tracks = len(set(judge.names.tolist()))
+    note = f"- {len(judge.clips)} clips of {tracks} held-out tracks; intervals of 95 % over tracks, differences paired"
+    return f"{markdown(header, rows)}\n\n{note}"

@@ -1,0 +1,258 @@
+"""The model as its users meet it: the same sound, the same vector."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+import torch
+
+import audiomae
+from audiomae.audio.mel import LogMel
+from audiomae.errors import ConfigError, DataError, DecodeError, FingerprintError, MissingError
+from audiomae.model.config import ModelConfig
+from audiomae.model.embedder import Embedder, save, untrained
+from audiomae.model.whitening import Whitening
+
+SIZES = ModelConfig(width=48, depth=3, heads=3, decoder_width=16, decoder_depth=1, decoder_heads=2)
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def model() -> Embedder:
+    return untrained(SIZES, seed=3)
+
+
+def music(seconds: float, *, clips: int = 1, seed: int = 0, rate: int = RATE) -> np.ndarray:
+    """Music-like noise: chords with overtones that come and go, over noise that falls with frequency."""
+    generator = np.random.default_rng(seed)
+    time = np.arange(round(seconds * rate)) / rate
+    out = np.empty((clips, len(time)), np.float32)
+    for row in out:
+        sound = np.cumsum(generator.normal(0, 0.003, len(time)))
+        sound -= np.convolve(sound, np.ones(400) / 400, mode="same")
+        for pitch in generator.uniform(80, 900, 4):
+            swell = 0.5 + 0.5 * np.sin(2 * np.pi * generator.uniform(0.2, 3) * time + generator.uniform(0, 6))
+            for overtone in range(1, 6):
+                sound += 0.05 / overtone * swell * np.sin(2 * np.pi * pitch * overtone * time)
+        row[:] = sound + generator.normal(0, 0.002, len(time))
+    return out
+
+
+def cosines(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    one, two = (vectors.astype(np.float64) for vectors in (one, two))
+    norms = np.linalg.norm(one, axis=-1) * np.linalg.norm(two, axis=-1)
+    return np.asarray((one * two).sum(axis=-1) / norms)
+
+
+def test_clips_of_different_music_get_different_vectors(model):
+    """Guards the tests below: cosines near 1 between the same music mean something."""
+    vectors = model.embed(music(4.96, clips=4), RATE)
+    vectors = vectors - vectors.mean(axis=0)
+    between = cosines(vectors[:, None], vectors[None])[~np.eye(4, dtype=bool)]
+    assert between.max() < 0.5
+
+
+@pytest.mark.parametrize("pool", ["mean", "freq_concat", "mean_std"])
+def test_a_batch_of_n_equals_n_batches_of_one(model, pool):
+    readout = model.with_pooling(pool=pool)
+    clips = music(4.96, clips=5)
+    together = readout.embed(clips, RATE)
+    alone = np.concatenate([readout.embed(clip, RATE) for clip in clips])
+    by_twos = readout.embed(clips, RATE, batch=2)
+    assert together.shape == (5, readout.dim)
+    assert cosines(together, alone).min() >= 0.9999
+    assert cosines(together, by_twos).min() >= 0.9999
+    # Beyond the direction: float32 sums in another order.
+    assert np.allclose(together, alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("decibels", [-6.0, 6.0])
+def test_level_does_not_matter(model, decibels):
+    clips = music(4.96, clips=4) / 2
+    louder = clips * np.float32(10 ** (decibels / 20))
+    one, two = model.embed(clips, RATE), model.embed(louder, RATE)
+    assert cosines(one, two).min() >= 0.999
+    # The mean over clips is shared by all; what is left must agree too.
+    assert cosines(one - one.mean(axis=0), two - one.mean(axis=0)).min() >= 0.999
+
+
+def test_the_same_file_gives_the_same_vector_each_time(model, tmp_path):
+    path = tmp_path / "song.wav"
+    soundfile.write(path, music(12.0)[0], RATE)
+    first = model.embed_files([path])
+    again = model.embed_files([path, path])
+    assert np.array_equal(first[0], again[0])
+    assert np.array_equal(first[0], again[1])
+
+
+def test_a_file_gives_the_vector_of_its_samples(model, tmp_path):
+    sound = music(12.0)[0]
+    path = tmp_path / "song.wav"
+    soundfile.write(path, sound, RATE, subtype="FLOAT")
+    assert cosines(model.embed_files([str(path)]), model.embed(sound, RATE)).min() >= 0.9999
+
+
+def test_a_model_survives_the_disk_to_the_bit(model, tmp_path):
+    fingerprint = save(model.with_pooling(layer=2, pool="mean_std"), tmp_path, {"steps": 7})
+    again = audiomae.load(tmp_path)
+    assert again.fingerprint == fingerprint
+    assert (again.layer, again.pool, again.mel, again.mean, again.std) == (2, "mean_std", model.mel, 0.0, 1.0)
+    sound = music(5.0)
+    assert np.array_equal(
+        again.embed(sound, RATE), model.with_pooling(layer=2, pool="mean_std").embed(sound, RATE)
+    )
+    assert json.loads((tmp_path / "config.json").read_text())["steps"] == 7
+
+
+def test_saving_the_same_model_twice_gives_the_same_bytes(model, tmp_path):
+    for place in ("one", "two"):
+        save(model, tmp_path / place, {})
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_weights_of_another_model_are_refused(model, tmp_path):
+    save(model, tmp_path / "one", {})
+    save(untrained(SIZES, seed=4), tmp_path / "two", {})
+    (tmp_path / "one" / "model.safetensors").write_bytes(
+        (tmp_path / "two" / "model.safetensors").read_bytes()
+    )
+    with pytest.raises(
+        FingerprintError, match=r"model.safetensors is not the one config.json was written with"
+    ):
+        audiomae.load(tmp_path / "one")
+
+
+@pytest.mark.parametrize(("section", "entry", "value"), [("statistics", "std", 2.0), ("mel", "low_hz", 20.0)])
+def test_edited_settings_are_refused(model, tmp_path, section, entry, value):
+    save(model, tmp_path, {})
+    described = json.loads((tmp_path / "config.json").read_text())
+    described[section][entry] = value
+    (tmp_path / "config.json").write_text(json.dumps(described))
+    with pytest.raises(FingerprintError):
+        audiomae.load(tmp_path)
+
+
+@pytest.mark.parametrize("section", ["model", "mel", "statistics", "readout"])
+def test_a_config_with_a_part_missing_is_one_clear_line(model, tmp_path, section):
+    save(model, tmp_path, {})
+    described = json.loads((tmp_path / "config.json").read_text())
+    del described[section]
+    (tmp_path / "config.json").write_text(json.dumps(described))
+    with pytest.raises((MissingError, FingerprintError), match=r"config\.json"):
+        audiomae.load(tmp_path)
+
+
+def test_a_missing_or_cut_file_is_named(model, tmp_path):
+    with pytest.raises(MissingError, match=r"config\.json: no such file"):
+        audiomae.load(tmp_path)
+    save(model, tmp_path, {})
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-50])
+    with pytest.raises(MissingError, match=r"model\.safetensors: cannot be read"):
+        audiomae.load(tmp_path)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_samples_that_are_no_numbers_are_refused(model, bad):
+    sound = music(1.0)
+    sound[0, 500] = bad
+    with pytest.raises(DataError, match=r"not finite \(NaN or infinite\)"):
+        model.embed(sound, RATE)
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (2, 3, 4)])
+def test_waveforms_of_another_shape_are_refused(model, shape):
+    with pytest.raises(DataError, match="waveforms have shape"):
+        model.embed(np.zeros(shape, np.float32), RATE)
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.1, 0.2, 1.0, 4.0])
+def test_short_clips_have_vectors_too(model, seconds):
+    vectors = model.embed(music(max(seconds, 1.0), clips=2)[:, : round(seconds * RATE)], RATE)
+    assert vectors.shape == (2, model.dim)
+    assert np.isfinite(vectors).all()
+
+
+def test_silence_has_a_vector(model):
+    assert np.isfinite(model.embed(np.zeros(5 * RATE, np.float32), RATE)).all()
+
+
+def test_long_audio_is_the_mean_of_its_windows(model):
+    sound = music(16.0)[0]
+    whole = model.embed(sound, RATE)[0]
+    # Windows at 0, 5 and 10 s, each with the sound around it that its edge frames reach into.
+    log_mel = LogMel(model.mel)(torch.from_numpy(sound)[None]).half().float()[0]
+    windows = torch.stack([log_mel[start : start + 496] for start in (0, 500, 1000)])
+    assert np.allclose(whole, model.embed_mels(windows).mean(dim=0).numpy(), atol=1e-5)
+    # Cut from the waveform instead, only the frames at the cuts differ.
+    cut = np.stack([sound[start : start + round(4.96 * RATE)] for start in (0, 5 * RATE, 10 * RATE)])
+    assert cosines(whole, model.embed(cut, RATE).mean(axis=0)) > 0.999
+
+
+def test_another_sample_rate_is_resampled(model):
+    fine = music(4.96, clips=3, rate=44_100)
+    coarse = soxr.resample(fine.T, 44_100, RATE, quality="VHQ").T
+    one, two = model.embed(fine, 44_100), model.embed(coarse, RATE)
+    # Another resampler: they differ near 8 kHz.
+    assert cosines(one, two).min() > 0.999
+    assert cosines(one, model.embed(fine, RATE)).min() < 0.99  # a rate that is ignored would show
+
+
+def test_a_readout_of_another_layer_pooling_and_whitening(model):
+    clips = music(4.96, clips=8)
+    raw = model.with_pooling(layer=1, pool="mean")
+    assert (raw.layer, raw.pool, raw.dim, model.layer) == (1, "mean", 48, 3)
+    white = Whitening.fit(raw.embed(clips, RATE), 4)
+    changed = raw.with_pooling(whiten=white)
+    assert changed.dim == 4
+    assert np.allclose(changed.embed(clips, RATE), white.transform(raw.embed(clips, RATE)), atol=1e-3)
+
+
+def test_a_readout_that_does_not_fit_is_refused(model):
+    with pytest.raises(ConfigError, match="layer 4 is not one of 1 to 3"):
+        model.with_pooling(layer=4)
+    white = Whitening.fit(np.random.default_rng(0).normal(size=(20, 7)), 2)
+    with pytest.raises(
+        ConfigError, match=r"takes vectors of 7 values; layer 3 pooled by freq_concat gives 240"
+    ):
+        model.with_pooling(whiten=white)
+
+
+@pytest.mark.parametrize("shape", [(1, 497, 80), (1, 15, 80), (1, 496, 64)])
+def test_log_mels_that_do_not_fit_are_refused(model, shape):
+    with pytest.raises(
+        DataError, match=f"log-mels of {shape[1]} frames x {shape[2]} mels; this model takes 16 to 496"
+    ):
+        model.embed_mels(torch.zeros(shape))
+
+
+def test_files_that_are_none_or_no_audio_are_refused(model, tmp_path):
+    with pytest.raises(DataError, match="was given no path"):
+        model.embed_files([])
+    text = Path(tmp_path / "song.wav")
+    text.write_text("no music")
+    with pytest.raises(DecodeError, match=r"song\.wav"):
+        model.embed_files([text])
+    short = tmp_path / "short.wav"
+    soundfile.write(short, np.zeros(100, np.float32), RATE)
+    with pytest.raises(DataError, match=r"short\.wav.*an embedding needs 16"):
+        model.embed_files([short])
+
+
+def test_the_untrained_baseline_has_the_same_sizes_and_other_weights(model):
+    base = untrained(model, seed=1)
+    assert (base.dim, base.layer, base.pool, base.fingerprint) == (
+        model.dim,
+        model.layer,
+        model.pool,
+        "untrained-1",
+    )
+    sound = music(2.0)
+    assert np.array_equal(base.embed(sound, RATE), untrained(model, seed=1).embed(sound, RATE))
+    assert not np.allclose(base.embed(sound, RATE), model.embed(sound, RATE))
