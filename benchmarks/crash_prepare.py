@@ -76,13 +76,18 @@ def main() -> int:
             return 1
         seconds = time.perf_counter() - begin
         whole = files(work / "whole")
+        shards = sum(name.startswith("mels/") for name in whole)
         stages: Counter[str] = Counter()
         different = 0
         for number in range(options.kills):
             out = work / f"cut-{number}"
             process = start(songs, out)
-            # The first third of a run imports and starts processes; there is little to break before.
-            time.sleep(float(np.random.default_rng([options.seed, number]).uniform(0.3, 1.0)) * seconds)
+            # By progress, not by the clock alone: most of a short run is imports, where there is nothing to break.
+            generator = np.random.default_rng([options.seed, number])
+            reached = int(generator.integers(shards + 1))
+            while len(list((out / ".journal").glob("shard-*.json"))) < reached and process.poll() is None:
+                time.sleep(0.002)
+            time.sleep(float(generator.uniform(0, 1)) * (seconds / 2 if reached == 0 else 0.2))
             process.send_signal(signal.SIGKILL)
             process.wait()
             stages[stage_of(out)] += 1

@@ -57,7 +57,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="rounds, default 5")
     parser.add_argument("--seconds", type=float, default=4.0, help="seconds of each side a round, default 4")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads, default 1")
-    parser.add_argument("--pairs", type=float, default=0.0, help="weight of the clip-level term, default 0")
+    parser.add_argument(
+        "--pairs", type=float, default=PairSettings().weight, help="weight of the clip-level term"
+    )
     parser.add_argument("--seed", type=int, default=0, help="key of order, masks and weights, default 0")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -26,6 +26,7 @@ from audiomae.training.config import LoopConfig
 from audiomae.training.loop import make_optimizer
 from audiomae.training.schedule import learning_rate_at
 from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings
+from audiomae.verbs.pretrain import PretrainConfig
 from audiomae.verbs.probe_vectors import mel_statistics
 
 __all__ = ["compare_vectors"]
@@ -56,9 +57,8 @@ class Judge:
         self.owners = np.repeat(tracks, [len(grid) for grid in grids])
         self.clips = read_clips(corpus, self.owners, np.concatenate(grids), sizes.clip_frames)
         self.names = np.array([str(owner) for owner in self.owners])
-        self.like = dataclasses.replace(
-            untrained(sizes, seed=seed), mel=corpus.mel, mean=corpus.mean, std=corpus.std
-        )
+        like = untrained(sizes, seed=seed).with_pooling(pool=PretrainConfig.pool)
+        self.like = dataclasses.replace(like, mel=corpus.mel, mean=corpus.mean, std=corpus.std)
 
     def embed(self, module: Arm | None) -> npt.NDArray[np.float32]:
         """Embed the clips with an arm's encoder; None is the encoder with random weights."""
@@ -105,68 +105,58 @@ def train_arm(
         step += 1
         progress = step / steps if steps is not None else (time.process_time() - started) / (seconds or 1.0)
         if step % 20 == 0:
-            print(f"{name}: step {step}, {progress:.0%}, loss {float(loss):.3f}", file=sys.stderr)
+            print(f"{name}: step {step}, {progress:.0%}, loss {float(loss.detach()):.3f}", file=sys.stderr)
     return Trained(name, module, step * task.batch, time.process_time() - started)
 
 
 def compare_vectors(options: argparse.Namespace) -> str:
-    """Train both arms and return a Markdown table."""
+    """Train the arms and return a Markdown table."""
     corpus = Corpus.open(options.vectors)
-    size, steps = options.sizes[0], options.clips // options.batch
-    train_tracks, held_tracks = hold_out_tracks(corpus.track_ids, HELD_OUT)
-    decoded = options.decoded[-1]
-    plain, ours = model_of_size(size, decoded=1.0), model_of_size(size, decoded=decoded)
+    split = hold_out_tracks(corpus.track_ids, HELD_OUT)
+    plain = model_of_size(options.sizes[0], decoded=1.0)
+    ours = dataclasses.replace(plain, decoded=options.decoded[-1])
+    pairs = PairSettings()
 
-    def task_of(sizes: ModelConfig, pictures: str) -> MaskedTask:
+    def task_of(sizes: ModelConfig, weight: float) -> MaskedTask:
         torch.manual_seed(options.seed)
-        mask = MaskSettings(options.mask, options.ratio, 4)
-        split = train_tracks, held_tracks
-        return MaskedTask(
-            corpus,
-            sizes,
-            mask,
-            PairSettings(),
-            split=split,
-            batch=options.batch,
-            seed=options.seed,
-            pictures=Path(pictures),
-        )
+        if weight:
+            sizes = dataclasses.replace(sizes, projection=128)
+        mask, terms = MaskSettings(options.mask, options.ratio, 4), dataclasses.replace(pairs, weight=weight)
+        with tempfile.TemporaryDirectory() as pictures:
+            place = Path(pictures)
+            return MaskedTask(
+                corpus,
+                sizes,
+                mask,
+                terms,
+                split=split,
+                batch=options.batch,
+                seed=options.seed,
+                pictures=place,
+            )
 
-    def peer() -> AudioMaeArrangement:
+    def train_own(name: str, weight: float) -> Trained:
+        task = task_of(ours, weight)
+        return train_arm(name, task.autoencoder, task, steps=steps, seconds=None, learning_rate=rate)
+
+    def train_peer(name: str, seconds: float | None) -> Trained:
+        task = task_of(plain, 0.0)
         torch.manual_seed(options.seed)
-        return AudioMaeArrangement(plain)
+        module = AudioMaeArrangement(plain)
+        limit = steps if seconds is None else None
+        return train_arm(name, module, task, steps=limit, seconds=seconds, learning_rate=rate)
 
-    with tempfile.TemporaryDirectory() as pictures:
-        own_task, its_task = task_of(ours, pictures), task_of(plain, pictures)
-    rate = options.learning_rate
-    own = train_arm(
-        f"ours, decodes {decoded:.0%} of the hidden",
-        own_task.autoencoder,
-        own_task,
-        steps=steps,
-        seconds=None,
-        learning_rate=rate,
-    )
+    rate, steps = options.learning_rate, options.clips // options.batch
+    own = train_own(f"ours, clip-level term {pairs.weight}", pairs.weight)
     arms = [
         own,
-        train_arm(
-            "AudioMAE's arrangement, equal CPU time",
-            peer(),
-            its_task,
-            steps=None,
-            seconds=own.cpu_seconds,
-            learning_rate=rate,
-        ),
-        train_arm(
-            "AudioMAE's arrangement, equal clips",
-            peer(),
-            its_task,
-            steps=steps,
-            seconds=None,
-            learning_rate=rate,
-        ),
+        train_own("ours, reconstruction alone", 0.0),
     ]
-    return report(Judge(corpus, held_tracks, plain, options.seed), arms, size)
+    if options.equal in ("time", "both"):
+        arms.append(train_peer("AudioMAE's arrangement, equal CPU time", own.cpu_seconds))
+    if options.equal in ("clips", "both"):
+        arms.append(train_peer("AudioMAE's arrangement, equal clips", None))
+    return report(Judge(corpus, split[1], plain, options.seed), arms, options.sizes[0])
 
 
 def report(judge: Judge, arms: list[Trained], size: str) -> str:

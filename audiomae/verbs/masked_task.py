@@ -19,6 +19,7 @@ from audiomae.model.clip_head import pair_loss
 from audiomae.model.config import ModelConfig
 from audiomae.model.level import normalise_clips
 from audiomae.model.masking import MaskKind, blank
+from audiomae.training.gather import gather_rows
 from audiomae.training.pictures import draw_reconstruction
 
 __all__ = ["MaskSettings", "MaskedTask", "PairSettings"]
@@ -186,7 +187,8 @@ class MaskedTask:
         out = module(normalise_clips(clips, self.corpus.std), seen, hidden)
         if not self.pairs.weight:
             return {"loss": out.loss}
-        pairs = pair_loss(out.projected, tracks, self.pairs.temperature)
+        # Over the clips of all processes, so that their number changes nothing.
+        pairs = pair_loss(gather_rows(out.projected), gather_rows(tracks), self.pairs.temperature)
         return {"loss": out.loss + self.pairs.weight * pairs, "rebuilding": out.loss, "pairs": pairs}
 
     def evaluate(self, module: nn.Module, step: int) -> dict[str, float]:

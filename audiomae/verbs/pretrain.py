@@ -113,6 +113,12 @@ def pretrain(config: PretrainConfig) -> int:
     loop = config.train
     accelerator = make_accelerator(loop)
     set_threads(loop.threads, accelerator.num_processes)
+    parts = accelerator.num_processes * loop.accumulate
+    if config.pairs.weight and loop.batch % (2 * parts):
+        raise ConfigError(
+            f"train.batch {loop.batch} cannot be cut into {parts} parts of whole pairs, which the clip-level term "
+            f"takes. Use a multiple of {2 * parts}."
+        )
     out = Path(config.out)
     if not accelerator.is_main_process:
         if not (out / "result.json").exists():

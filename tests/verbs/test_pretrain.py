@@ -49,7 +49,7 @@ def test_a_run_folder_holds_all_that_inference_needs(small_corpus, tmp_path, cap
     assert printed["steps"] == 6
     assert {"held_out_loss", "held_out_position_mean", "held_out_nearest_column"} <= set(printed)
     model = audiomae.load(tmp_path / "run")
-    assert model.dim == 5 * 32
+    assert model.dim == 3 * 5 * 32
     assert (tmp_path / "run" / "pictures" / "step-00000006.png").stat().st_size > 5000
     assert list((tmp_path / "run" / "tensorboard").iterdir())
     steps = [line["step"] for line in lines_of(tmp_path / "run" / "metrics.jsonl")]
@@ -64,7 +64,7 @@ def test_the_learned_model_beats_guessing_the_mean_on_held_out_tracks(small_corp
     assert printed["held_out_loss"] < printed["held_out_position_mean"]
 
 
-@pytest.mark.parametrize("pairs", [PairSettings(), PairSettings(weight=0.5)])
+@pytest.mark.parametrize("pairs", [PairSettings(weight=0.0), PairSettings(weight=0.5)])
 def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(small_corpus, tmp_path, monkeypatch, pairs):
     pretrain(config(small_corpus, tmp_path / "whole", pairs=pairs))
     from audiomae.verbs.masked_task import MaskedTask
@@ -96,21 +96,29 @@ def test_accumulating_gives_the_step_of_the_whole_batch(small_corpus, tmp_path):
     tensors = []
     for parts in (1, 4):
         out = tmp_path / str(parts)
-        pretrain(config(small_corpus, out, steps=3, train={"accumulate": parts}))
+        pretrain(
+            config(small_corpus, out, steps=3, pairs=PairSettings(weight=0.0), train={"accumulate": parts})
+        )
         tensors.append(read_tensors(out / "model.safetensors"))
     for name, value in tensors[0].items():
         # Sums in another order, through Adam, which divides small gradients by their own size.
         torch.testing.assert_close(tensors[1][name], value, atol=2e-4, rtol=1e-3)
 
 
-def test_two_processes_train_as_one_does(small_corpus, tmp_path):
-    settings = config(small_corpus, tmp_path / "two", steps=3)
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_two_processes_train_as_one_does(small_corpus, tmp_path, weight):
+    settings = config(small_corpus, tmp_path / "two", steps=3, pairs=PairSettings(weight=weight))
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(_plain(settings)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
     command += ["audiomae", "pretrain", "--config", str(tmp_path / "run.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
-    pretrain(config(small_corpus, tmp_path / "one", steps=3))
+    again = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300
+    )
+    assert again.returncode == 0, again.stderr
+    assert "was finished before; nothing to do" in again.stderr
+    pretrain(config(small_corpus, tmp_path / "one", steps=3, pairs=PairSettings(weight=weight)))
     one, two = (read_tensors(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, atol=2e-4, rtol=1e-3)
@@ -136,7 +144,7 @@ def test_kill_nine_at_random_moments_loses_nothing(small_corpus, tmp_path):
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
         )
         started = time.monotonic()
-        while len(list(checkpoints.glob("step-*"))) < kill + 1 and time.monotonic() - started < 60:
+        while len(list(checkpoints.glob("step-*"))) < kill + 1 and time.monotonic() - started < 300:
             time.sleep(0.05)
         time.sleep(moments.uniform(0, 0.3))
         process.send_signal(signal.SIGKILL)
@@ -201,7 +209,8 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(small_corpus, tmp_pa
 
 
 def test_terminate_saves_and_the_same_command_goes_on(small_corpus, tmp_path):
-    settings = config(small_corpus, tmp_path / "run", steps=40, train={"checkpoint_every": 1000})
+    slow = {"checkpoint_every": 1000, "evaluate_every": 1000}
+    settings = config(small_corpus, tmp_path / "run", steps=150, train=slow)
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(_plain(settings)))
     command = [sys.executable, "-m", "audiomae", "pretrain", "--config", str(tmp_path / "run.yaml")]
     process = subprocess.Popen(
@@ -209,16 +218,16 @@ def test_terminate_saves_and_the_same_command_goes_on(small_corpus, tmp_path):
     )
     metrics = tmp_path / "run" / "metrics.jsonl"
     started = time.monotonic()
-    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() - started < 60:
+    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() - started < 300:
         time.sleep(0.02)
     process.terminate()
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     saved = [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()]
     assert len(saved) == 1
-    assert saved != ["step-00000040"]
+    assert saved != ["step-00000150"]
     pretrain(settings)
-    pretrain(config(small_corpus, tmp_path / "whole", steps=40, train={"checkpoint_every": 1000}))
+    pretrain(config(small_corpus, tmp_path / "whole", steps=150, train=slow))
     assert files_that_must_match(tmp_path / "run") == files_that_must_match(tmp_path / "whole")
 
 
@@ -232,8 +241,8 @@ def test_minutes_end_a_run_by_the_clock(small_corpus, tmp_path, capsys):
     )
     started = time.monotonic()
     assert pretrain(settings) == 0
-    assert 1.2 <= time.monotonic() - started < 20
-    assert json.loads(capsys.readouterr().out)["steps"] > 1
+    assert 1.2 <= time.monotonic() - started < 300
+    assert json.loads(capsys.readouterr().out)["steps"] >= 1
 
 
 @pytest.mark.parametrize(
@@ -244,6 +253,10 @@ def test_minutes_end_a_run_by_the_clock(small_corpus, tmp_path, capsys):
         ({"held_out": 1.5}, "held_out is 1.5"),
         ({"layer": 9}, "layer 9 is beyond the encoder's 2 blocks"),
         ({"size": "base"}, "give either size"),
+        (
+            {"pairs": PairSettings(weight=1.0), "train": {"batch": 6, "accumulate": 2}},
+            "parts of 4 clips or more",
+        ),
         ({"train": {"batch": 9, "accumulate": 2}}, "batch 9 cannot be cut into 2 equal parts"),
     ],
 )
