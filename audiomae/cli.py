@@ -68,7 +68,7 @@ def read_settings(name: str, arguments: list[str]) -> Any:
             parser.add_argument(verb.positional, type=str)
         parser.add_class_arguments(config_class, skip={verb.positional} if verb.positional else set())
     flags = {f"--{field}" for field, kind in config_class.__annotations__.items() if kind == "bool"}
-    following = [*arguments[1:], ""]
+    following = [*arguments, ""][1:]
     arguments = [
         f"{word}=true" if word in flags and after not in ("true", "false") else word
         for word, after in zip(arguments, following, strict=True)

@@ -124,6 +124,9 @@ def main() -> None:
     )
     parser.add_argument("--learning_rate", type=float, default=1e-3, help="peak of both arms, default 1e-3")
     parser.add_argument(
+        "--equal", default="both", choices=("time", "clips", "both"), help="what the peer has equal"
+    )
+    parser.add_argument(
         "--clips", type=int, default=8000, help="with --vectors, clips to train on, default 8000"
     )
     options = parser.parse_args()

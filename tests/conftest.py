@@ -11,7 +11,17 @@ import torch
 from jaxtyping import install_import_hook
 
 # Shapes in signatures are checked at every call of the network, in tests alone.
-NETWORK = ("autoencoder", "baselines", "clip_head", "decoder", "encoder", "level", "masking", "patches", "pooling")
+NETWORK = (
+    "autoencoder",
+    "baselines",
+    "clip_head",
+    "decoder",
+    "encoder",
+    "level",
+    "masking",
+    "patches",
+    "pooling",
+)
 NETWORK += ("positions", "transformer")
 install_import_hook([f"audiomae.model.{name}" for name in NETWORK], "beartype.beartype")
 

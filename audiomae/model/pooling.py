@@ -10,7 +10,9 @@ from torch import Tensor
 
 __all__ = ["Pool", "pool_tokens", "pooled_size"]
 
-Pool = Literal["mean", "freq_concat", "mean_std", "freq_concat_std", "freq_concat_flux", "freq_concat_std_flux"]
+Pool = Literal[
+    "mean", "freq_concat", "mean_std", "freq_concat_std", "freq_concat_flux", "freq_concat_std_flux"
+]
 
 
 def pool_tokens(
@@ -51,4 +53,6 @@ def pooled_size(width: int, rows: int, pool: Pool) -> int:
         >>> pooled_size(192, 5, "freq_concat")
         960
     """
-    return width * {"mean": 1, "mean_std": 2, "freq_concat": rows, "freq_concat_std_flux": 3 * rows}.get(pool, 2 * rows)
+    return width * {"mean": 1, "mean_std": 2, "freq_concat": rows, "freq_concat_std_flux": 3 * rows}.get(
+        pool, 2 * rows
+    )
