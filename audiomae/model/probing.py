@@ -40,13 +40,16 @@ def draw_folds(labels: Strings, groups: Strings, *, folds: int, seed: int) -> ND
     Args:
         labels: (clips,)
         groups: (clips,)
-        folds: Folds to draw; fewer where there are fewer groups.
+        folds: Folds to draw; fewer where there are fewer groups, or no label has as many clips.
         seed: Key of the draw.
 
     Raises:
-        DataError: If there are fewer than two groups.
+        DataError: If there are fewer than two groups, or no label has two clips.
     """
-    folds = min(folds, len(set(groups.tolist())))
+    most = int(np.unique(labels, return_counts=True)[1].max())
+    folds = min(folds, len(set(groups.tolist())), most)
+    if most < 2:
+        raise DataError("folds need a label with two clips or more; every label has 1. Label more clips.")
     if folds < 2:
         raise DataError("folds need clips of two groups (tracks) or more; there is 1. Label more tracks.")
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)

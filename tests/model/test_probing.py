@@ -71,6 +71,14 @@ def test_drawn_folds_keep_groups_whole_and_are_repeatable():
         draw_folds(labels, np.full(90, "one"), folds=5, seed=1)
 
 
+def test_fewer_folds_are_drawn_where_no_label_has_as_many_clips():
+    labels = np.array(["a", "a", "a", "b", "b", "c"])
+    folds = draw_folds(labels, np.arange(6).astype(str), folds=5, seed=0)
+    assert set(folds.tolist()) == {0, 1, 2}
+    with pytest.raises(DataError, match="every label has 1"):
+        draw_folds(np.array(["a", "b"]), np.array(["1", "2"]), folds=5, seed=0)
+
+
 def test_the_interval_is_that_of_a_binomial_share():
     hits = np.arange(400) % 4 == 0
     score, low, high = bootstrap(hits, np.arange(400).astype(str), resamples=2000, seed=0)
