@@ -41,6 +41,7 @@ def test_one_process_has_its_own_rows():
     assert gather_rows(rows) is rows
 
 
+@pytest.mark.processes
 def test_two_processes_have_the_rows_and_the_gradient_of_one(tmp_path):
     script = tmp_path / "gather.py"
     script.write_text(textwrap.dedent(SCRIPT))

@@ -82,6 +82,7 @@ def test_a_checkpoint_of_a_run_with_other_settings_is_refused(tmp_path):
         fit(Line(), tmp_path, Length(steps=5), identity="another line")
 
 
+@pytest.mark.processes
 def test_two_processes_stop_at_the_same_step_when_the_clock_decides(tmp_path):
     script = tmp_path / "fit.py"
     script.write_text(

@@ -15,6 +15,7 @@ from audiomae.verbs import demo as demo_verb
 from audiomae.verbs.demo import DemoConfig, chosen_corpus, prepare_songs
 
 
+@pytest.mark.processes
 def test_the_demo_walks_the_whole_path_and_says_what_it_took(tmp_path, capsys):
     out = tmp_path / "demo"
     arguments = ["demo", "--corpus", "generated", "--count", "12", "--minutes", "0.05", "--out", str(out)]

@@ -142,6 +142,7 @@ def test_an_interrupted_export_goes_on_to_the_same_bytes(
     assert contents(tmp_path / "killed") == whole
 
 
+@pytest.mark.processes
 def test_kill_9_in_the_middle_and_the_same_command_again_give_the_same_bytes(small_corpus, tmp_path):
     model = tmp_path / "run"
     save(untrained(ModelConfig(width=96, depth=6, heads=3)), model, {})

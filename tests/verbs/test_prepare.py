@@ -153,6 +153,7 @@ def wait_for(condition, process: subprocess.Popen[str]) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.processes
 def test_the_command_survives_kill_9_and_ctrl_c_and_ends_with_the_same_bytes(songs, tmp_path, monkeypatch):
     """The real thing, once: processes, pipes and signals."""
     for number in range(40):

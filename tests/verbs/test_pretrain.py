@@ -105,6 +105,7 @@ def test_accumulating_gives_the_step_of_the_whole_batch(small_corpus, tmp_path):
         torch.testing.assert_close(tensors[1][name], value, atol=2e-4, rtol=1e-3)
 
 
+@pytest.mark.processes
 def test_two_processes_train_as_one_does(small_corpus, tmp_path):
     weight = 0.5
     settings = config(small_corpus, tmp_path / "two", steps=3, pairs=PairSettings(weight=weight))
@@ -132,6 +133,7 @@ def _plain(settings: PretrainConfig) -> dict:
     return {key: value for key, value in values.items() if value is not None}
 
 
+@pytest.mark.processes
 def test_kill_nine_at_a_random_moment_loses_nothing(small_corpus, tmp_path):
     settings = config(small_corpus, tmp_path / "killed", steps=30)
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(_plain(settings)))
@@ -202,6 +204,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(small_corpus, tmp_pa
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000002"]
 
 
+@pytest.mark.processes
 def test_terminate_saves_and_the_same_command_goes_on(small_corpus, tmp_path):
     slow = {"checkpoint_every": 1000, "evaluate_every": 1000}
     settings = config(small_corpus, tmp_path / "run", steps=150, train=slow)
