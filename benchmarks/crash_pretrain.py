@@ -53,7 +53,7 @@ def start(work: Path, name: str, steps: int) -> subprocess.Popen[bytes]:
     words = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
     quiet = subprocess.DEVNULL
     return subprocess.Popen(
-        [*command, *words], env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=quiet, stderr=quiet
+        [*command, *words], env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=quiet, stderr=sys.stderr
     )
 
 

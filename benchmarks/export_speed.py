@@ -40,7 +40,8 @@ def write_noise_corpus(folder: Path, clips: int, clips_a_track: int = 32) -> Non
             row = dict.fromkeys(("title", "artist", "album", "genre"), "")
             row |= {"track_id": f"noise-{number}", "path": f"{number}.wav", "content": f"{number}"}
             row |= {"seconds": frames / 100, "frames": frames, "level": -20.0, "bytes": 1, "modified_ns": 1}
-            row |= {"mel_sum": float(values.sum(dtype=np.float64)), "mel_square_sum": 4.0 * values.size}
+            exact = values.astype(np.float64)
+            row |= {"mel_sum": float(exact.sum()), "mel_square_sum": float(np.square(exact).sum())}
             writer.add(row, path)
         writer.commit({"decoder": "synthetic"})
 

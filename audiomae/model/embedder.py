@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -232,6 +232,7 @@ def load(folder: Path | str) -> Embedder:
 
     Raises:
         MissingError: If a file is not there, cut short or damaged.
+        DataError: If it names a pooling that there is not.
         FingerprintError: If the weights are not those the config was written with.
 
     Example:
@@ -241,6 +242,8 @@ def load(folder: Path | str) -> Embedder:
     described = read_json(folder / "config.json", format=FORMAT)
     if absent := {"model", "mel", "statistics", "readout"} - set(described):
         raise MissingError(f"{folder}/config.json: holds no {', '.join(sorted(absent))}. Take another copy.")
+    if (pool := described["readout"].get("pool")) not in get_args(Pool):
+        raise DataError(f"{folder}/config.json: pool {pool!r} is not one of {', '.join(get_args(Pool))}.")
     tensors = read_tensors(folder / "model.safetensors")
     if _fingerprint(described, tensors) != described.get("fingerprint"):
         raise FingerprintError(

@@ -256,3 +256,12 @@ def test_the_untrained_baseline_has_the_same_sizes_and_other_weights(model):
     sound = music(2.0)
     assert np.array_equal(base.embed(sound, RATE), untrained(model, seed=1).embed(sound, RATE))
     assert not np.allclose(base.embed(sound, RATE), model.embed(sound, RATE))
+
+
+def test_a_pooling_that_there_is_not_is_named(model, tmp_path):
+    save(model, tmp_path, {})
+    described = json.loads((tmp_path / "config.json").read_text())
+    described["readout"]["pool"] = "median"
+    (tmp_path / "config.json").write_text(json.dumps(described))
+    with pytest.raises(DataError, match="pool 'median' is not one of mean, "):
+        audiomae.load(tmp_path)
