@@ -20,18 +20,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from crashes import ROOT, files, print_stages
 from export_speed import write_noise_corpus
 
 from audiomae.model.config import model_of_size
 from audiomae.model.embedder import save, untrained
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """Return the content of every file but the lock."""
-    found = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def start(work: Path, name: str) -> subprocess.Popen[bytes]:
@@ -116,9 +109,7 @@ def main() -> int:
         f"{options.kills} kills within {seconds:.1f} s of work, {len(whole)} files; "
         f"reruns that differ: {different}"
     )
-    print("\n| killed | times |\n|---|---|")
-    for stage, times in sorted(stages.items()):
-        print(f"| {stage} | {times} |")
+    print_stages(stages)
     return int(different > 0)
 
 

@@ -19,8 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-
-ROOT = Path(__file__).resolve().parents[1]
+from crashes import ROOT, files, print_stages
 
 
 def write_songs(folder: Path, count: int) -> None:
@@ -30,12 +29,6 @@ def write_songs(folder: Path, count: int) -> None:
         seconds = 2 if number % 17 == 5 else 10
         samples = np.random.default_rng(number % (count - 6)).normal(0, 0.1, seconds * 22_050)
         soundfile.write(folder / f"{number:03}.flac", samples, 22_050)
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """Return the content of every file but the lock."""
-    found = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def start(songs: Path, out: Path) -> subprocess.Popen[bytes]:
@@ -95,9 +88,7 @@ def main() -> int:
                 return 1
             different += files(out) != whole
     print(f"{options.kills} kills of a run of {seconds:.1f} s: reruns that differ: {different}")
-    print("\n| killed | times |\n|---|---|")
-    for stage, times in sorted(stages.items()):
-        print(f"| {stage} | {times} |")
+    print_stages(stages)
     return int(different > 0)
 
 

@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from crash_prepare import ROOT
+from crashes import ROOT, print_stages
 from export_speed import write_noise_corpus
 
 STEPS_A_KILL = 12
@@ -98,9 +98,7 @@ def main() -> int:
     print(
         f"{options.kills} kills of one run of {steps} steps; files that differ: {', '.join(different) or 'none'}"
     )
-    print("\n| killed | times |\n|---|---|")
-    for stage, times in sorted(found.items()):
-        print(f"| {stage} | {times} |")
+    print_stages(found)
     return int(bool(different))
 
 
