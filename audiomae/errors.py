@@ -7,7 +7,8 @@ AudiomaeError               one clear line: value, limit, way out; the command l
 │   └── FingerprintError    a folder was made from something else than what it is used with
 ├── ConfigError             values that do not fit together (exit 2)
 ├── StorageError            the disk refuses a write: full, read-only, no permission
-└── DivergedError           training met a loss that is not a number
+├── DivergedError           training met a loss that is not a number
+└── PeerError               another process of the same training is gone
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = [
     "DivergedError",
     "FingerprintError",
     "MissingError",
+    "PeerError",
     "StorageError",
 ]
 
@@ -28,6 +30,8 @@ class AudiomaeError(Exception):
     """Base of all errors with a message meant for the user."""
 
     exit_code = 1
+    told = False
+    """Whether another process of the same command says it."""
 
 
 class DecodeError(AudiomaeError):
@@ -58,3 +62,7 @@ class StorageError(AudiomaeError):
 
 class DivergedError(AudiomaeError):
     """Training met a loss that is not a number."""
+
+
+class PeerError(AudiomaeError):
+    """Another process of the same training is gone."""

@@ -26,7 +26,7 @@ from audiomae.data.clips import hold_out_tracks
 from audiomae.data.corpus import Corpus
 from audiomae.model.config import model_of_size
 from audiomae.training.config import LoopConfig
-from audiomae.training.loop import make_optimizer
+from audiomae.training.optimizer import make_optimizer
 from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings
 
 

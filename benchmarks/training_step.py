@@ -27,7 +27,7 @@ from audiomae.model.autoencoder import Autoencoder, split_places
 from audiomae.model.config import ModelConfig, model_of_size
 from audiomae.model.masking import blank
 from audiomae.training.config import LoopConfig
-from audiomae.training.loop import make_optimizer
+from audiomae.training.optimizer import make_optimizer
 
 PEER = "AudioMAE's arrangement, decoder 8 x 512"
 

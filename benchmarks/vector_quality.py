@@ -23,7 +23,7 @@ from audiomae.model.config import ModelConfig, model_of_size
 from audiomae.model.embedder import Embedder, untrained
 from audiomae.model.probing import Score, bootstrap, retrieve_track
 from audiomae.training.config import LoopConfig
-from audiomae.training.loop import make_optimizer
+from audiomae.training.optimizer import make_optimizer
 from audiomae.training.schedule import learning_rate_at
 from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings
 from audiomae.verbs.pretrain import PretrainConfig

@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.utils import DistributedType
 
 from audiomae.cli import read_settings
 from audiomae.errors import ConfigError
+from audiomae.model.transformer import Block
 from audiomae.training.config import LoopConfig
 from audiomae.training.loop import make_accelerator
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
-FILES = sorted(RECIPES.glob("*/*.yaml"))
+LAUNCHERS = sorted(RECIPES.glob("accelerate/*.yaml"))
+FILES = sorted(path for path in RECIPES.glob("*/*.yaml") if path not in LAUNCHERS)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -23,6 +27,16 @@ def test_a_recipe_parses(file):
         assert config.minutes or config.steps
     else:
         assert len(config.songs) > 3
+
+
+@pytest.mark.parametrize("file", LAUNCHERS, ids=lambda path: path.stem)
+def test_accelerate_knows_every_line_of_a_launchers_file(file):
+    config = load_config_from_file(str(file))
+    assert config.num_processes == 8 * config.num_machines
+    assert config.mixed_precision == "bf16"
+    if config.distributed_type == DistributedType.FSDP:
+        assert config.fsdp_config["fsdp_transformer_layer_cls_to_wrap"] == Block.__name__
+        assert config.fsdp_config["fsdp_version"] == 2
 
 
 def test_the_recipes_of_masks_blank_what_they_say():

@@ -45,6 +45,10 @@ class LoopConfig:
         beta2: AdamW's second-moment decay.
         clip_norm: Largest gradient norm; longer gradients are scaled down to it. 0 switches it off.
         precision: Arithmetic of the forward pass; losses and norms stay in float32.
+        compile: Whether to compile the network (torch.compile); the first steps then take a minute or more.
+        sharding: launcher for what accelerate's launcher says (every process holds the whole model, unless it says
+            FSDP), or fsdp to keep weights, gradients and moments in parts on the processes, for models that one GPU
+            cannot hold.
         seed: Key of weights, order and masks.
         threads: CPU threads of a process; 0 takes the cores there are, shared between the processes here.
         log_every: Steps between lines of metrics.
@@ -60,6 +64,8 @@ class LoopConfig:
     beta2: float = 0.95
     clip_norm: float = 1.0
     precision: Literal["no", "bf16", "fp16"] = "no"
+    compile: bool = False
+    sharding: Literal["launcher", "fsdp"] = "launcher"
     seed: int = 0
     threads: int = 0
     log_every: int = 20

@@ -7,29 +7,46 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast
+from accelerate.utils import FullyShardedDataParallelPlugin
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.tensor import DTensor
+from torch.optim import Optimizer
 
 from audiomae.errors import ConfigError, DivergedError, FingerprintError
-from audiomae.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from audiomae.training.checkpoint import (
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    save_sharded_checkpoint,
+)
 from audiomae.training.config import Length, LoopConfig
+from audiomae.training.optimizer import make_optimizer
+from audiomae.training.ranks import (
+    agreed,
+    common_seconds,
+    fail_together,
+    is_sharded,
+    name_lost_peers,
+    stop_requests,
+)
 from audiomae.training.records import Records
 from audiomae.training.schedule import learning_rate_at
 
 __all__ = ["Outcome", "Task", "make_accelerator", "set_threads", "train"]
 
 CHECKPOINT_SECONDS = 300.0
+
+BLOCK = "Block"
+"""Class whose instances FSDP gathers one at a time."""
 
 
 class Task(Protocol):
@@ -44,7 +61,7 @@ class Task(Protocol):
         """Return the loss under "loss", averaged over the samples, and any parts of it to write down."""
 
     def evaluate(self, module: nn.Module, step: int) -> dict[str, float]:
-        """Judge the module on held-out data; called on the first process alone."""
+        """Judge the module on held-out data; on the first process alone, or on all where the weights lie in parts."""
 
 
 class Outcome(NamedTuple):
@@ -56,6 +73,8 @@ class Outcome(NamedTuple):
     """False where a signal asked it to stop early; the checkpoint holds the rest."""
     metrics: dict[str, float]
     """The last look at held-out data."""
+    weights: dict[str, Tensor]
+    """The module's whole state on the CPU, on the first process alone."""
 
 
 def make_accelerator(config: LoopConfig) -> Accelerator:
@@ -67,14 +86,43 @@ def make_accelerator(config: LoopConfig) -> Accelerator:
     cpu = not torch.cuda.is_available()
     if cpu and config.precision == "fp16":
         raise ConfigError("train.precision fp16 needs a GPU, and there is none. Use bf16 or no.")
-    accelerator = Accelerator(cpu=cpu, mixed_precision=config.precision)
+    compiler = "inductor" if config.compile else None
+    accelerator = Accelerator(
+        cpu=cpu, mixed_precision=config.precision, fsdp_plugin=_fsdp(config), dynamo_backend=compiler
+    )
     parts = accelerator.num_processes * config.accumulate
-    if config.batch % parts:
-        raise ConfigError(
-            f"train.batch {config.batch} cannot be shared by {accelerator.num_processes} processes in "
-            f"{config.accumulate} parts each. Use a multiple of {parts}."
-        )
+    with fail_together(accelerator):
+        if config.batch % parts:
+            raise ConfigError(
+                f"train.batch {config.batch} cannot be shared by {accelerator.num_processes} processes in "
+                f"{config.accumulate} parts each. Use a multiple of {parts}."
+            )
     return accelerator
+
+
+def _fsdp(config: LoopConfig) -> FullyShardedDataParallelPlugin | None:
+    """Return how to keep the weights in parts, if asked for; else the launcher's settings hold."""
+    if config.sharding != "fsdp":
+        return None
+    return FullyShardedDataParallelPlugin(
+        fsdp_version=2,
+        reshard_after_forward=True,
+        auto_wrap_policy="transformer_based_wrap",
+        transformer_cls_names_to_wrap=[BLOCK],
+        state_dict_type="SHARDED_STATE_DICT",
+        cpu_ram_efficient_loading=False,
+    )
+
+
+def _prepare(
+    accelerator: Accelerator, module: nn.Module, optimizer: Optimizer
+) -> tuple[nn.Module, Any, nn.Module]:
+    """Return the module and optimiser to train with, and the module without wrappers."""
+    plugin = accelerator.state.fsdp_plugin if is_sharded(accelerator) else None
+    if plugin is not None and not any(type(part).__name__ == BLOCK for part in module.modules()):
+        plugin.auto_wrap_policy = None  # a small network is one part
+    prepared, wrapped = accelerator.prepare(module, optimizer)
+    return prepared, wrapped, accelerator.unwrap_model(prepared, keep_torch_compile=False)
 
 
 def set_threads(threads: int, processes: int) -> None:
@@ -82,34 +130,6 @@ def set_threads(threads: int, processes: int) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     given = os.environ.get("OMP_NUM_THREADS")
     torch.set_num_threads(threads or (int(given) if given else max(1, cores // processes)))
-
-
-def make_optimizer(module: nn.Module, config: LoopConfig) -> Optimizer:
-    """Return AdamW that decays matrices only."""
-    named = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
-    groups = [
-        {"params": [value for _, value in named if value.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [value for _, value in named if value.ndim < 2], "weight_decay": 0.0},
-    ]
-    return AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2), fused=torch.cuda.is_available())
-
-
-@contextlib.contextmanager
-def _stop_requests() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying in the middle of a step."""
-    received: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
 
 
 class _Clock:
@@ -131,7 +151,15 @@ def _share(config: LoopConfig, accelerator: Accelerator, part: int) -> slice:
 
 
 def train(
-    task: Task, length: Length, config: LoopConfig, folder: Path, accelerator: Accelerator, identity: str
+    task: Task,
+    length: Length,
+    config: LoopConfig,
+    folder: Path,
+    accelerator: Accelerator,
+    identity: str,
+    *,
+    label: str = "pretrain",
+    unit: str = "clips",
 ) -> Outcome:
     """Train `task.module` to the end, going on from the newest checkpoint in `folder`.
 
@@ -142,47 +170,69 @@ def train(
         folder: Run folder; metrics and checkpoints lie below it.
         accelerator: From `make_accelerator`.
         identity: Fingerprint of all settings that a checkpoint must share with this run.
+        label: Name of the work, beside the progress bar.
+        unit: What a sample is.
 
     Raises:
         DivergedError: If the loss or a gradient is not a number; the last checkpoint is intact.
         FingerprintError: If the folder's checkpoint is of another run.
+        PeerError: If another process has died.
         StorageError: If the disk refuses a checkpoint.
     """
-    optimizer = make_optimizer(task.module, config)
+    with name_lost_peers(accelerator):
+        return _train(task, length, config, folder, accelerator, identity, label, unit)
+
+
+def _train(
+    task: Task,
+    length: Length,
+    config: LoopConfig,
+    folder: Path,
+    accelerator: Accelerator,
+    identity: str,
+    label: str,
+    unit: str,
+) -> Outcome:
+    module, wrapped, plain = _prepare(accelerator, task.module, make_optimizer(task.module, config))
     checkpoints = folder / "checkpoints"
     step, elapsed, counted, judged = 0, 0.0, 0, False
     metrics: dict[str, float] = {}
     sums: dict[str, Tensor] = {}
     found = latest_checkpoint(checkpoints)
     if found is not None:
-        state = load_checkpoint(found, task.module, optimizer)
+        with fail_together(accelerator):
+            state = load_checkpoint(found, plain, wrapped.optimizer)
+            if state["identity"] != identity:
+                raise FingerprintError(
+                    f"{found}: is of a run with other settings. Name another --out folder."
+                )
         step, elapsed = int(state["step"]), float(state["elapsed"])
-        if state["identity"] != identity:
-            raise FingerprintError(f"{found}: is of a run with other settings. Name another --out folder.")
         counted, judged = int(state["counted"]), bool(state.get("judged", False))
         metrics = dict(state.get("metrics", {}))
         sums = {name: torch.tensor(value, device=accelerator.device) for name, value in state["sums"].items()}
-    module, wrapped = accelerator.prepare(task.module, optimizer)
     main = accelerator.is_main_process
     records = Records(folder, step) if main else None
     clock = _Clock(elapsed)
 
     def save() -> None:
-        if main:
-            state = {
-                "elapsed": clock.elapsed,
-                "identity": identity,
-                "samples": step * config.batch,
-                "counted": counted,
-                "judged": judged,
-                "metrics": metrics,
-                "sums": {name: float(value) for name, value in sums.items()},
-            }
-            save_checkpoint(checkpoints, step, accelerator.unwrap_model(module), wrapped.optimizer, state)
-        accelerator.wait_for_everyone()
+        state = {
+            "elapsed": clock.elapsed,
+            "identity": identity,
+            "samples": step * config.batch,
+            "counted": counted,
+            "judged": judged,
+            "metrics": metrics,
+            "sums": {name: float(accelerator.reduce(value, "mean")) for name, value in sums.items()},
+        }
+        if is_sharded(accelerator):
+            save_sharded_checkpoint(accelerator, checkpoints, step, plain, wrapped.optimizer, state)
+            return
+        with fail_together(accelerator):
+            if main:
+                save_checkpoint(checkpoints, step, plain, wrapped.optimizer, state)
 
     bar = Progress(
-        TextColumn("pretrain"),
+        TextColumn(label),
         BarColumn(),
         TextColumn(
             "{task.percentage:>3.0f} %  step {task.fields[step]}  loss {task.fields[loss]}  {task.fields[speed]}"
@@ -192,17 +242,21 @@ def train(
         console=Console(stderr=True),
         disable=not main or not sys.stderr.isatty(),
     )
-    with _stop_requests() as stops, ThreadPoolExecutor(1) as ahead, bar:
+    with stop_requests() as stops, ThreadPoolExecutor(1) as ahead, bar:
         line = bar.add_task("", total=1.0, step=step, loss="-", speed="")
 
         def draw_step(number: int) -> list[tuple[Tensor, ...]]:
             parts = range(config.accumulate)
-            return [task.draw(number, _share(config, accelerator, part)) for part in parts]
+            drawn = [task.draw(number, _share(config, accelerator, part)) for part in parts]
+            if accelerator.device.type != "cuda":
+                return drawn
+            return [tuple(value.pin_memory() for value in batch) for batch in drawn]
 
         waiting: Future[list[tuple[Tensor, ...]]] = ahead.submit(draw_step, step)
         since, timed, saved = time.monotonic(), 0, elapsed
-        progress = length.progress(step, _common_seconds(accelerator, length, clock.elapsed))
-        while progress < 1.0 and not _agreed(accelerator, bool(stops), step):
+        seconds = clock.elapsed if length.steps else common_seconds(accelerator, clock.elapsed, 0, 0.0)
+        progress = length.progress(step, seconds)
+        while progress < 1.0 and not agreed(accelerator, bool(stops), step):
             batches = waiting.result()
             waiting = ahead.submit(draw_step, step + 1)
             rate = learning_rate_at(progress, peak=config.learning_rate, warmup=config.warmup)
@@ -219,11 +273,14 @@ def train(
                     sums[name] = sums.get(name, 0.0) + value.detach() / len(batches)
             limit = config.clip_norm or float("inf")
             norm = accelerator.clip_grad_norm_(module.parameters(), limit)
+            norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
             sums["gradient_norm"] = sums.get("gradient_norm", 0.0) + norm.detach()
             wrapped.step()
             wrapped.zero_grad()
             step, counted, timed = step + 1, counted + 1, timed + 1
-            seconds = _common_seconds(accelerator, length, clock.elapsed)
+            seconds = (
+                clock.elapsed if length.steps else common_seconds(accelerator, clock.elapsed, step, seconds)
+            )
             progress = length.progress(step, seconds)
             overdue = length.steps is None and seconds - saved > CHECKPOINT_SECONDS
             saving = step % config.checkpoint_every == 0 or overdue
@@ -232,17 +289,17 @@ def train(
                 means = {
                     name: float(accelerator.reduce(value / counted, "mean")) for name, value in sums.items()
                 }
-                _refuse_nan(means, step)
+                _refuse_nan(means, step, accelerator)
                 speed = timed * config.batch / (time.monotonic() - since)
                 if records is not None:
                     records.write("metrics", step, {**means, "learning_rate": rate})
-                    timing = {"clips_per_second": speed, "elapsed_seconds": clock.elapsed}
+                    timing = {f"{unit}_per_second": speed, "elapsed_seconds": clock.elapsed}
                     records.write("speed", step, {**timing, "processes": accelerator.num_processes})
                 shown = f"{means['loss']:.4f}"
-                bar.update(line, completed=progress, step=step, loss=shown, speed=f"{speed:.0f} clips/s")
+                bar.update(line, completed=progress, step=step, loss=shown, speed=f"{speed:.0f} {unit}/s")
                 sums, counted = {}, 0
             if looking:
-                metrics = _evaluate(task, accelerator, module, records, step)
+                metrics = _evaluate(task, accelerator, plain, records, step)
             if saving:
                 save()
                 saved = seconds
@@ -252,49 +309,47 @@ def train(
         finished = progress >= 1.0
         if finished and not judged:  # by a run that was killed between its last checkpoint and its end
             judged = True
-            metrics = _evaluate(task, accelerator, module, records, step)
+            metrics = _evaluate(task, accelerator, plain, records, step)
         save()
     if records is not None:
         records.close()
     if not finished and stops and stops[0] == signal.SIGINT:
         raise KeyboardInterrupt
-    return Outcome(step, finished, metrics)
+    return Outcome(step, finished, metrics, _whole_weights(accelerator, plain))
 
 
-def _common_seconds(accelerator: Accelerator, length: Length, seconds: float) -> float:
-    """Return the first process's seconds, where they decide when all stop, and how fast they learn."""
-    if accelerator.num_processes == 1 or length.steps is not None:
-        return seconds
-    return float(broadcast(torch.tensor([seconds], device=accelerator.device)).item())
+def _whole_weights(accelerator: Accelerator, plain: nn.Module) -> dict[str, Tensor]:
+    """Return the module's state on the CPU of the first process."""
+    if is_sharded(accelerator):
+        return dict(
+            get_model_state_dict(plain, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+        )
+    if not accelerator.is_main_process:
+        return {}
+    return {name: value.detach().cpu() for name, value in plain.state_dict().items()}
 
 
-def _agreed(accelerator: Accelerator, wish: bool, step: int) -> bool:
-    """Return whether any process wishes to stop, so that all stop at the same step; asked every ten steps."""
-    if accelerator.num_processes == 1 or step % 10:
-        return wish and accelerator.num_processes == 1
-    flag = torch.tensor([float(wish)], device=accelerator.device)
-    return bool(accelerator.reduce(flag, "sum").item() > 0)
-
-
-def _refuse_nan(means: dict[str, float], step: int) -> None:
+def _refuse_nan(means: dict[str, float], step: int, accelerator: Accelerator) -> None:
     for name, value in means.items():
         if value != value or value in (float("inf"), float("-inf")):
-            raise DivergedError(
+            error = DivergedError(
                 f"step {step}: {name} is {value}. The last checkpoint is intact; use a lower --train.learning_rate, "
                 "a longer --train.warmup or --train.precision bf16 instead of fp16, in a new --out folder."
             )
+            error.told = not accelerator.is_main_process  # the means are those of all processes
+            raise error
 
 
 def _evaluate(
-    task: Task, accelerator: Accelerator, module: Any, records: Records | None, step: int
+    task: Task, accelerator: Accelerator, plain: nn.Module, records: Records | None, step: int
 ) -> dict[str, float]:
     metrics: dict[str, float] = {}
-    if records is not None:
-        plain = accelerator.unwrap_model(module)
-        plain.eval()
-        with torch.no_grad():
-            metrics = task.evaluate(plain, step)
-        plain.train()
-        records.write("metrics", step, metrics)
-    accelerator.wait_for_everyone()
+    with fail_together(accelerator):
+        if records is not None or is_sharded(accelerator):
+            plain.eval()
+            with torch.no_grad():
+                metrics = task.evaluate(plain, step)
+            plain.train()
+        if records is not None:
+            records.write("metrics", step, metrics)
     return metrics

@@ -22,7 +22,7 @@ from audiomae.model.masking import MaskKind, blank
 from audiomae.training.gather import gather_rows
 from audiomae.training.pictures import draw_reconstruction
 
-__all__ = ["MaskSettings", "MaskedTask", "PairSettings"]
+__all__ = ["MaskSettings", "MaskedTask", "PairSettings", "sample_numbers"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -92,6 +92,18 @@ class PairSettings:
             )
 
 
+def sample_numbers(step: int, share: slice, *, batch: int, rows: int) -> Ints:
+    """Return the sample numbers of a share of a step's global batch.
+
+    Args:
+        step: Number of the step.
+        share: Rows of the global batch; starts and stops at whole samples.
+        batch: Rows of the global batch.
+        rows: Neighbouring rows that one sample gives.
+    """
+    return np.arange(share.start // rows, share.stop // rows) + step * (batch // rows)
+
+
 class MaskedTask:
     """A task for the training loop.
 
@@ -105,7 +117,8 @@ class MaskedTask:
         split: Indices of training and held-out tracks.
         batch: Clips in a step, over all processes.
         seed: Key of order and masks.
-        pictures: Folder for reconstructions.
+        pictures: Folder for reconstructions; None draws nothing.
+        masks: Masks that each clip is used with, so that batch / masks clips are read in a step.
     """
 
     def __init__(
@@ -118,10 +131,11 @@ class MaskedTask:
         split: tuple[Ints, Ints],
         batch: int,
         seed: int,
-        pictures: Path,
+        pictures: Path | None,
+        masks: int = 1,
     ) -> None:
         self.corpus, self.sizes, self.mask, self.pairs = corpus, sizes, mask, pairs
-        self.batch, self.seed, self.pictures = batch, seed, pictures
+        self.batch, self.seed, self.pictures, self.masks = batch, seed, pictures, masks
         self.autoencoder = Autoencoder(sizes)
         self.module: nn.Module = self.autoencoder
         train_tracks, held_tracks = split
@@ -153,7 +167,7 @@ class MaskedTask:
         }
 
     def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
-        """Return clips (share, frames, mels) float16, the places seen, the places to rebuild, and the tracks."""
+        """Return clips (share / masks, frames, mels) float16; and for the share places seen, to rebuild, and tracks."""
         tracks, starts = self._places(step, share)
         clips = torch.from_numpy(read_clips(self.corpus, tracks, starts, self.sizes.clip_frames))
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + step) % 2**63)
@@ -162,14 +176,22 @@ class MaskedTask:
         if asked < hidden.shape[1]:
             order = torch.rand(hidden.shape, generator=generator).argsort(dim=1)[:, :asked]
             hidden = hidden.gather(1, order)
-        return clips, seen[share], hidden[share], torch.from_numpy(tracks)
+        return clips, seen[share], hidden[share], self._views(torch.from_numpy(tracks))
+
+    def _views(self, clips: Tensor) -> Tensor:
+        """Repeat each clip once a mask; partners stay neighbours: a b a b of one song, then those of the next."""
+        if self.masks == 1:
+            return clips
+        together = 2 if self.pairs.weight else 1
+        songs = clips.unflatten(0, (-1, 1, together))
+        return songs.expand(-1, self.masks, *songs.shape[2:]).flatten(0, 2)
 
     def _places(self, step: int, share: slice) -> tuple[Ints, Ints]:
         """Return tracks and first frames; with the clip-level term, clips 2i and 2i + 1 are partners."""
+        rows = self.masks * (2 if self.pairs.weight else 1)
+        samples = sample_numbers(step, share, batch=self.batch, rows=rows)
         if not self.pairs.weight:
-            return self.stream.places(np.arange(self.batch)[share] + step * self.batch)
-        half = self.batch // 2
-        samples = np.arange(share.start // 2, share.stop // 2) + step * half
+            return self.stream.places(samples)
         tracks, starts = self.stream.places(samples)
         a_second = self.corpus.mel.sample_rate / self.corpus.mel.hop_samples
         second = self.stream.partners(
@@ -184,7 +206,7 @@ class MaskedTask:
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Return the reconstruction loss, and with the clip-level term the weighted sum and both parts."""
         clips, seen, hidden, tracks = batch
-        out = module(normalise_clips(clips, self.corpus.std), seen, hidden)
+        out = module(self._views(normalise_clips(clips, self.corpus.std)), seen, hidden)
         if not self.pairs.weight:
             return {"loss": out.loss}
         # Over the clips of all processes, so that their number changes nothing.
@@ -217,6 +239,8 @@ class MaskedTask:
         hidden = (
             mask[0].repeat_interleave(self.sizes.patch_frames, 0).repeat_interleave(self.sizes.patch_mels, 1)
         )
+        if self.pictures is None:
+            return
         draw_reconstruction(
             self.pictures / f"step-{step:08d}.png",
             clip[0].numpy(),

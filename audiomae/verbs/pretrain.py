@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -17,15 +18,19 @@ from audiomae.data.clips import hold_out_tracks
 from audiomae.data.corpus import Corpus
 from audiomae.data.files import fingerprint_of, locked, read_json, write_atomically, write_json
 from audiomae.errors import ConfigError, FingerprintError
+from audiomae.model.autoencoder import Autoencoder
 from audiomae.model.config import ModelConfig, model_of_size
 from audiomae.model.embedder import Embedder, save
 from audiomae.model.masking import MaskKind
 from audiomae.model.pooling import Pool
 from audiomae.training.config import Length, LoopConfig
 from audiomae.training.loop import Outcome, make_accelerator, set_threads, train
+from audiomae.training.profile import profile_steps
+from audiomae.training.ranks import fail_together, name_lost_peers, refuse_differences
 from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings
+from audiomae.verbs.profile_pretrain import print_profile
 
-__all__ = ["PretrainConfig", "pretrain"]
+__all__ = ["PretrainConfig", "pretrain", "with_projection"]
 
 Size = Literal["tiny", "small", "base", "large"]
 
@@ -48,6 +53,9 @@ class PretrainConfig:
         held_out: Share of the tracks that is never trained on and judged instead.
         layer: Encoder block that vectors are read from; 0 is the last.
         pool: How the tokens of a clip become one vector.
+        resume: Whether to go on with a run that lies in the folder: auto, or never to refuse such a folder.
+        masks: Masks that each clip read is used with; train.batch counts the masked clips.
+        profile: Steps to time instead of training; prints where the time goes and writes no run. 0 trains.
         train: How long, how fast and how carefully to train.
     """
 
@@ -64,6 +72,9 @@ class PretrainConfig:
     held_out: float = 0.05
     layer: int = 0
     pool: Pool = "freq_concat_std_flux"
+    resume: Literal["auto", "never"] = "auto"
+    masks: int = 1
+    profile: int = 0
     train: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
@@ -72,14 +83,19 @@ class PretrainConfig:
             raise ConfigError(f"held_out is {self.held_out}; it is a share above 0 and below 1.")
         if self.size is not None and self.model != ModelConfig():
             raise ConfigError(f"give either size ({self.size}) or the entries of model, one of the two.")
-        _ = self.length
+        if self.profile < 0 or self.masks < 1:
+            raise ConfigError(
+                f"profile is {self.profile} and masks {self.masks}; the first must be 0 or more, the second 1 or more."
+            )
+        if not self.profile:
+            _ = self.length
         if self.layer > self.sizes.depth:
             raise ConfigError(f"layer {self.layer} is beyond the encoder's {self.sizes.depth} blocks.")
         MaskSettings(self.mask, self.ratio, self.longest).check(self.sizes)
-        if self.pairs.weight and self.train.batch // self.train.accumulate < 4:
+        if self.pairs.weight and self.train.batch // self.train.accumulate < 4 * self.masks:
             raise ConfigError(
                 f"a batch of {self.train.batch} in {self.train.accumulate} parts leaves no other song to compare "
-                "with; the clip-level term takes parts of 4 clips or more. Use a larger --train.batch."
+                f"with; the clip-level term takes parts of {4 * self.masks} clips or more. Use a larger --train.batch."
             )
 
     @property
@@ -91,9 +107,12 @@ class PretrainConfig:
     def sizes(self) -> ModelConfig:
         """The model's sizes."""
         sizes = self.model if self.size is None else model_of_size(self.size)
-        if self.pairs.weight and not sizes.projection:
-            return dataclasses.replace(sizes, projection=128)
-        return sizes
+        return with_projection(sizes, self.pairs.weight)
+
+
+def with_projection(sizes: ModelConfig, weight: float) -> ModelConfig:
+    """Return the sizes with room for the clip-level term, where it has a weight."""
+    return dataclasses.replace(sizes, projection=128) if weight and not sizes.projection else sizes
 
 
 def pretrain(config: PretrainConfig) -> int:
@@ -104,53 +123,70 @@ def pretrain(config: PretrainConfig) -> int:
         FingerprintError: If the run folder was begun with other settings or another corpus.
         DivergedError: If the loss is not a number.
     """
-    corpus = Corpus.open(config.corpus)
+    loop, out = config.train, Path(config.out)
+    accelerator = make_accelerator(loop)
+    set_threads(loop.threads, accelerator.num_processes)
+    with contextlib.ExitStack() as held:
+        with fail_together(accelerator):
+            corpus = Corpus.open(config.corpus)
+            _check(config, corpus, accelerator.num_processes * loop.accumulate)
+            identity, _ = _identity(config, corpus)
+        refuse_differences(accelerator, identity)
+        if config.profile:
+            return _profile(config, corpus, accelerator)
+        with fail_together(accelerator):
+            if accelerator.is_main_process:
+                held.enter_context(locked(out))
+                _claim(out, config, corpus)
+        if (out / "result.json").exists():
+            if accelerator.is_main_process:
+                print(f"{out}: was finished before; nothing to do.", file=sys.stderr)
+            return 0
+        outcome = _run(config, corpus, out, accelerator, identity)
+    if accelerator.is_main_process and not outcome.finished:
+        print(f"stopped at step {outcome.steps}; the same command goes on from there.", file=sys.stderr)
+    elif accelerator.is_main_process:
+        _report(out, outcome)
+    return 0
+
+
+def _check(config: PretrainConfig, corpus: Corpus, parts: int) -> None:
+    """Refuse settings that do not fit the corpus or the number of processes."""
     if corpus.mel.mels != config.sizes.mels:
         raise ConfigError(
             f"{config.corpus} has {corpus.mel.mels} mel bands, the model takes {config.sizes.mels}. "
             f"Use --model.mels {corpus.mel.mels}."
         )
-    loop = config.train
-    accelerator = make_accelerator(loop)
-    set_threads(loop.threads, accelerator.num_processes)
-    parts = accelerator.num_processes * loop.accumulate
-    if config.pairs.weight and loop.batch % (2 * parts):
+    rows = config.masks * (2 if config.pairs.weight else 1)
+    if config.train.batch % (rows * parts):
+        kind = "pairs, which the clip-level term takes" if config.pairs.weight else "clips"
+        views = f" with {config.masks} masks each" if config.masks > 1 else ""
         raise ConfigError(
-            f"train.batch {loop.batch} cannot be cut into {parts} parts of whole pairs, which the clip-level term "
-            f"takes. Use a multiple of {2 * parts}."
+            f"train.batch {config.train.batch} cannot be cut into {parts} parts of whole {kind}{views}. Use a multiple "
+            f"of {rows * parts}."
         )
-    out = Path(config.out)
-    if not accelerator.is_main_process:
-        if not (out / "result.json").exists():
-            _run(config, corpus, out, accelerator, _identity(config, corpus)[0])
-        return 0
-    with locked(out):
-        identity = _claim(out, config, corpus)
-        if (out / "result.json").exists():
-            print(f"{out}: was finished before; nothing to do.", file=sys.stderr)
-            return 0
-        outcome = _run(config, corpus, out, accelerator, identity)
-    if not outcome.finished:
-        print(f"stopped at step {outcome.steps}; the same command goes on from there.", file=sys.stderr)
-        return 0
-    _report(out, outcome)
-    return 0
 
 
 def _identity(config: PretrainConfig, corpus: Corpus) -> tuple[str, dict[str, Any]]:
     settings = dataclasses.asdict(config)
-    for name in ("log_every", "evaluate_every", "checkpoint_every", "threads"):
+    for name in ("log_every", "evaluate_every", "checkpoint_every", "threads", "compile", "sharding"):
         del settings["train"][name]
-    for name in ("corpus", "out"):
+    for name in ("corpus", "out", "resume", "profile"):
         del settings[name]
+    if config.masks == 1:  # as runs were written down before there were more
+        del settings["masks"]
     settings["corpus_fingerprint"] = corpus.fingerprint
     return fingerprint_of(settings), settings
 
 
-def _claim(out: Path, config: PretrainConfig, corpus: Corpus) -> str:
+def _claim(out: Path, config: PretrainConfig, corpus: Corpus) -> None:
     """Write down what the run folder is for, or refuse it if it is for something else."""
     identity, settings = _identity(config, corpus)
     note = out / "run.json"
+    if note.exists() and config.resume == "never":
+        raise ConfigError(
+            f"{out}: holds a run already, and --resume is never. Name another --out, or use --resume auto."
+        )
     if note.exists():
         found = read_json(note, format="audiomae-run/1")
         if found["identity"] != identity:
@@ -164,7 +200,39 @@ def _claim(out: Path, config: PretrainConfig, corpus: Corpus) -> str:
         write_json(note, {"format": "audiomae-run/1", "identity": identity, "settings": settings})
     with write_atomically(out / "pretrain.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(dataclasses.asdict(config), sort_keys=False), encoding="utf-8")
-    return identity
+
+
+def _task(config: PretrainConfig, corpus: Corpus, pictures: Path | None) -> MaskedTask:
+    """Return the model with its first weights, and its data."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.train.seed)
+        return MaskedTask(
+            corpus,
+            config.sizes,
+            MaskSettings(config.mask, config.ratio, config.longest),
+            config.pairs,
+            split=hold_out_tracks(corpus.track_ids, config.held_out),
+            batch=config.train.batch,
+            seed=config.train.seed,
+            pictures=pictures,
+            masks=config.masks,
+        )
+
+
+def _profile(config: PretrainConfig, corpus: Corpus, accelerator: Accelerator) -> int:
+    """Time some steps, and print where they go; nothing is written."""
+    loop = config.train
+    with name_lost_peers(accelerator):
+        profile = profile_steps(_task(config, corpus, None), loop, accelerator, config.profile)
+    if accelerator.is_main_process:
+        print_profile(
+            profile,
+            steps=config.profile,
+            batch=loop.batch,
+            processes=accelerator.num_processes,
+            precision=loop.precision,
+        )
+    return 0
 
 
 def _run(
@@ -174,23 +242,13 @@ def _run(
     accelerator: Accelerator,
     identity: str,
 ) -> Outcome:
-    loop = config.train
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(loop.seed)
-        task = MaskedTask(
-            corpus,
-            config.sizes,
-            MaskSettings(config.mask, config.ratio, config.longest),
-            config.pairs,
-            split=hold_out_tracks(corpus.track_ids, config.held_out),
-            batch=loop.batch,
-            seed=loop.seed,
-            pictures=out / "pictures",
-        )
-    outcome = train(task, config.length, loop, out, accelerator, identity)
+    task = _task(config, corpus, out / "pictures" if accelerator.is_main_process else None)
+    outcome = train(task, config.length, config.train, out, accelerator, identity)
     if accelerator.is_main_process and outcome.finished:
+        autoencoder = Autoencoder(config.sizes)
+        autoencoder.load_state_dict(outcome.weights)
         embedder = Embedder(
-            task.autoencoder.eval(),
+            autoencoder.eval(),
             mel=corpus.mel,
             mean=corpus.mean,
             std=corpus.std,

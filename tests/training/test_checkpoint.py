@@ -15,7 +15,7 @@ from audiomae.errors import DataError, FingerprintError, MissingError, StorageEr
 from audiomae.training import checkpoint as checkpoint_module
 from audiomae.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from audiomae.training.config import LoopConfig
-from audiomae.training.loop import make_optimizer
+from audiomae.training.optimizer import make_optimizer
 
 
 def network(*, width: int = 4, seed: int = 0) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -46,7 +46,7 @@ def test_training_goes_on_to_the_bit_from_what_was_saved(tmp_path):
     learn(whole, its_optimizer, steps=4, seed=2)
     other, another = network(seed=9)
     state = load_checkpoint(path, other, another)
-    assert state == {"format": "audiomae-checkpoint/1", "samples": 40, "step": 5}
+    assert state == {"format": "audiomae-checkpoint/2", "samples": 40, "step": 5}
     learn(other, another, steps=4, seed=2)
     for name, value in whole.state_dict().items():
         assert torch.equal(other.state_dict()[name], value), name
@@ -145,7 +145,7 @@ def test_a_checkpoint_of_another_format_is_refused(tmp_path):
     module, optimizer = network()
     path = save_checkpoint(tmp_path, 1, module, optimizer, {})
     (path / "state.json").write_text('{"format": "audiomae-checkpoint/9"}')
-    with pytest.raises(DataError, match=r"format is 'audiomae-checkpoint/9', not 'audiomae-checkpoint/1'"):
+    with pytest.raises(DataError, match=r"format is 'audiomae-checkpoint/9', not 'audiomae-checkpoint/2'"):
         latest_checkpoint(tmp_path)
 
 

@@ -1,0 +1,19 @@
+"""Starts `audiomae` with its weights really in parts on CPU processes.
+
+Accelerate turns FSDP into DDP where there is no GPU, unless it takes the processes for GPU ones.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from accelerate import PartialState
+from accelerate.utils import DistributedType
+
+PartialState(cpu=True)
+PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+
+from audiomae.cli import main  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

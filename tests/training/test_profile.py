@@ -1,0 +1,78 @@
+"""Profiling a step: the phases add up, the operations are those that can be counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from audiomae.training.config import LoopConfig
+from audiomae.training.loop import make_accelerator
+from audiomae.training.profile import PHASES, Profile, Stepper, count_flops, matrix_peak, profile_steps
+
+CONFIG = LoopConfig(batch=8, threads=1)
+
+
+class Lines:
+    """Two matrices, and attention where it is asked for."""
+
+    def __init__(self, *, attention: bool = False) -> None:
+        self.module: nn.Module = nn.Sequential(nn.Linear(16, 32), nn.Linear(32, 4))
+        self.attention = attention
+        self.drawn: list[int] = []
+
+    def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
+        self.drawn.append(step)
+        return (torch.ones(8, 16)[share],)
+
+    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        out = module(batch[0])
+        if self.attention:
+            heads = out.reshape(1, 1, -1, 4)
+            out = functional.scaled_dot_product_attention(heads, heads, heads)
+        return {"loss": out.square().mean()}
+
+    def evaluate(self, module: nn.Module, step: int) -> dict[str, float]:
+        raise AssertionError("nothing is judged")
+
+
+def flops_of(task: Lines, config: LoopConfig = CONFIG) -> int:
+    return count_flops(Stepper(task, config, make_accelerator(config)))
+
+
+def test_the_operations_of_two_matrices_are_counted():
+    # Forward both products; backward both gradients of weights, and of the input of the second.
+    forward = 2 * 8 * (16 * 32 + 32 * 4)
+    assert flops_of(Lines()) == 2 * forward + 2 * 8 * 32 * 4
+
+
+def test_fused_attention_on_the_cpu_is_counted_too():
+    product = 2 * 8 * 8 * 4
+    # Two products forward; backward makes the scores again and four products more.
+    assert flops_of(Lines(attention=True)) - flops_of(Lines()) == (2 + 5) * product
+
+
+def test_accumulating_counts_all_parts():
+    assert flops_of(Lines(), LoopConfig(batch=8, accumulate=2, threads=1)) == flops_of(Lines())
+
+
+def test_phases_add_up_to_the_step():
+    task = Lines()
+    profile = profile_steps(task, CONFIG, make_accelerator(CONFIG), 20)
+    assert tuple(profile.seconds) == PHASES
+    assert all(seconds >= 0 for seconds in profile.seconds.values())
+    assert 0 < sum(profile.seconds.values()) <= profile.step_seconds * 1.001
+    assert profile.clips_per_second == pytest.approx(8 / profile.step_seconds)
+    assert profile.flops == flops_of(Lines())
+    assert 0 < profile.share_of_peak < 1
+    assert task.drawn == [*range(3 + 20 + 2)]  # one to count, three to warm up, one ahead
+
+
+def test_the_share_of_the_peak_is_a_quotient():
+    profile = Profile(dict.fromkeys(PHASES, 0.1), 0.5, 16.0, 1e9, 8e9)
+    assert (profile.flops_per_second, profile.share_of_peak) == (2e9, 0.25)
+
+
+def test_the_matrix_peak_is_a_rate():
+    assert 1e7 < matrix_peak(torch.device("cpu"), "no", size=128, rounds=2) < 1e14
