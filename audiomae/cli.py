@@ -9,6 +9,7 @@ import io
 import os
 import sys
 from importlib import import_module
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from audiomae.errors import AudiomaeError
@@ -20,7 +21,7 @@ class Verb(NamedTuple):
     """One word of the command line."""
 
     config: str
-    """Name of the frozen dataclass in `audiomae.verbs.<verb>` that holds the settings."""
+    """Name of the frozen dataclass in the verb's module that holds the settings."""
     positional: str | None
     """Field of the config that takes the bare words, if any."""
     nargs: bool
@@ -31,11 +32,23 @@ class Verb(NamedTuple):
 VERBS = {
     "prepare": Verb("PrepareConfig", "songs", True, "songs → corpus: decode, resample, log-mel shards, tags"),
     "pretrain": Verb("PretrainConfig", None, False, "corpus → model: masked autoencoder on 5-second clips"),
+    "plan": Verb("PlanConfig", None, False, "what one GPU, DDP and FSDP need, and which to use"),
+    "consolidate": Verb("ConsolidateConfig", "run", False, "checkpoint, whole or in shards → one model file"),
     "export": Verb("ExportConfig", "inputs", True, "model + corpus or files → vectors in Parquet"),
     "similar": Verb("SimilarConfig", "vectors", False, "vectors → the most similar songs"),
     "probe": Verb("ProbeConfig", "model", False, "model + labels → linear probe, kNN and retrieval scores"),
     "reconstruct": Verb(
         "ReconstructConfig", "model", False, "model + song → original, blanked, rebuilt: PNG and WAV"
+    ),
+    "prepare-tables": Verb("PrepareTablesConfig", "inputs", True, "a listening data set → Parquet tables"),
+    "check-tables": Verb("CheckTablesConfig", "interactions", False, "what is wrong in tables of listening"),
+    "train-towers": Verb("TrainTowersConfig", None, False, "vectors + tables of listening → two towers"),
+    "train-ranker": Verb("TrainRankerConfig", "recommender", False, "two towers → the ranker of stage two"),
+    "recommend": Verb("RecommendConfig", "recommender", False, "a list of songs for users, known or new"),
+    "explain": Verb("ExplainConfig", "recommender", False, "why a song stands in a user's list"),
+    "evaluate": Verb("EvaluateConfig", "recommenders", True, "recommenders beside baselines, on later plays"),
+    "update-catalogue": Verb(
+        "UpdateCatalogueConfig", "recommender", False, "add, replace or remove songs without training again"
     ),
     "demo": Verb(
         "DemoConfig", "songs", True, "all of it on your songs, real or generated music, in about ten minutes"
@@ -43,10 +56,15 @@ VERBS = {
 }
 
 
+def module_of(name: str) -> ModuleType:
+    """Return the module of a verb: train-towers lies in train_towers.py."""
+    return import_module(f"audiomae.verbs.{name.replace('-', '_')}")
+
+
 def usage() -> str:
     """Return the page that `audiomae --help` prints."""
     lines = ["usage: audiomae VERB [...]      audiomae VERB --help for its settings", ""]
-    lines += [f"  {name:<12} {verb.help}" for name, verb in VERBS.items()]
+    lines += [f"  {name:<16} {verb.help}" for name, verb in VERBS.items()]
     lines += ["", "Any setting can stand in a YAML file: audiomae VERB --config file.yaml --setting value"]
     return "\n".join(lines)
 
@@ -56,7 +74,7 @@ def read_settings(name: str, arguments: list[str]) -> Any:
     from jsonargparse import ArgumentParser
 
     verb = VERBS[name]
-    config_class = getattr(import_module(f"audiomae.verbs.{name}"), verb.config)
+    config_class = getattr(module_of(name), verb.config)
     parser = ArgumentParser(prog=f"audiomae {name}", description=verb.help, exit_on_error=True)
     parser.add_argument("--config", action="config", help="YAML file with settings")
     words = f"bare_{verb.positional}"
@@ -83,7 +101,7 @@ def read_settings(name: str, arguments: list[str]) -> Any:
 def run_verb(name: str, arguments: list[str]) -> int:
     """Read the settings of one verb and run it."""
     config = read_settings(name, arguments)
-    return int(getattr(import_module(f"audiomae.verbs.{name}"), name)(config) or 0)
+    return int(getattr(module_of(name), name.replace("-", "_"))(config) or 0)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -106,7 +124,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return run_verb(name, arguments[1:])
     except AudiomaeError as error:
-        print(f"audiomae {name}: {error}", file=sys.stderr)
+        if not error.told:
+            rank = os.environ.get("RANK", "0")
+            print(f"audiomae {name}: {'' if rank == '0' else f'process {rank}: '}{error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"\naudiomae {name}: interrupted; the same command goes on from here.", file=sys.stderr)
