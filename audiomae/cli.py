@@ -42,7 +42,7 @@ VERBS = {
     ),
     "prepare-tables": Verb("PrepareTablesConfig", "inputs", True, "a listening data set → Parquet tables"),
     "check-tables": Verb("CheckTablesConfig", "interactions", False, "what is wrong in tables of listening"),
-    "train-towers": Verb("TrainTowersConfig", None, False, "vectors + tables of listening → two towers"),
+    "train-towers": Verb("TrainTowersConfig", "content", False, "vectors + tables of listening → two towers"),
     "train-ranker": Verb("TrainRankerConfig", "recommender", False, "two towers → the ranker of stage two"),
     "recommend": Verb("RecommendConfig", "recommender", False, "a list of songs for users, known or new"),
     "explain": Verb("ExplainConfig", "recommender", False, "why a song stands in a user's list"),

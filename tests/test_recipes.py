@@ -12,7 +12,7 @@ from audiomae.cli import read_settings
 from audiomae.errors import ConfigError
 from audiomae.model.transformer import Block
 from audiomae.training.config import LoopConfig
-from audiomae.training.loop import make_accelerator
+from audiomae.training.processes import make_accelerator
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 LAUNCHERS = sorted(RECIPES.glob("accelerate/*.yaml"))

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import FullyShardedDataParallelPlugin
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.tensor import DTensor
-from torch.optim import Optimizer
 
-from audiomae.errors import ConfigError, DivergedError, FingerprintError
+from audiomae.errors import DivergedError, FingerprintError
 from audiomae.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
@@ -30,6 +26,7 @@ from audiomae.training.checkpoint import (
 )
 from audiomae.training.config import Length, LoopConfig
 from audiomae.training.optimizer import make_optimizer
+from audiomae.training.processes import prepare, share_of, whole_weights
 from audiomae.training.ranks import (
     agreed,
     common_seconds,
@@ -41,12 +38,9 @@ from audiomae.training.ranks import (
 from audiomae.training.records import Records
 from audiomae.training.schedule import learning_rate_at
 
-__all__ = ["Outcome", "Task", "make_accelerator", "set_threads", "train"]
+__all__ = ["Outcome", "Task", "train"]
 
 CHECKPOINT_SECONDS = 300.0
-
-BLOCK = "Block"
-"""Class whose instances FSDP gathers one at a time."""
 
 
 class Task(Protocol):
@@ -77,61 +71,6 @@ class Outcome(NamedTuple):
     """The module's whole state on the CPU, on the first process alone."""
 
 
-def make_accelerator(config: LoopConfig) -> Accelerator:
-    """Return the Accelerate handle; without a GPU it stays on the CPU.
-
-    Raises:
-        ConfigError: If the batch cannot be shared evenly between the processes, or fp16 has no GPU.
-    """
-    cpu = not torch.cuda.is_available()
-    if cpu and config.precision == "fp16":
-        raise ConfigError("train.precision fp16 needs a GPU, and there is none. Use bf16 or no.")
-    compiler = "inductor" if config.compile else None
-    accelerator = Accelerator(
-        cpu=cpu, mixed_precision=config.precision, fsdp_plugin=_fsdp(config), dynamo_backend=compiler
-    )
-    parts = accelerator.num_processes * config.accumulate
-    with fail_together(accelerator):
-        if config.batch % parts:
-            raise ConfigError(
-                f"train.batch {config.batch} cannot be shared by {accelerator.num_processes} processes in "
-                f"{config.accumulate} parts each. Use a multiple of {parts}."
-            )
-    return accelerator
-
-
-def _fsdp(config: LoopConfig) -> FullyShardedDataParallelPlugin | None:
-    """Return how to keep the weights in parts, if asked for; else the launcher's settings hold."""
-    if config.sharding != "fsdp":
-        return None
-    return FullyShardedDataParallelPlugin(
-        fsdp_version=2,
-        reshard_after_forward=True,
-        auto_wrap_policy="transformer_based_wrap",
-        transformer_cls_names_to_wrap=[BLOCK],
-        state_dict_type="SHARDED_STATE_DICT",
-        cpu_ram_efficient_loading=False,
-    )
-
-
-def _prepare(
-    accelerator: Accelerator, module: nn.Module, optimizer: Optimizer
-) -> tuple[nn.Module, Any, nn.Module]:
-    """Return the module and optimiser to train with, and the module without wrappers."""
-    plugin = accelerator.state.fsdp_plugin if is_sharded(accelerator) else None
-    if plugin is not None and not any(type(part).__name__ == BLOCK for part in module.modules()):
-        plugin.auto_wrap_policy = None  # a small network is one part
-    prepared, wrapped = accelerator.prepare(module, optimizer)
-    return prepared, wrapped, accelerator.unwrap_model(prepared, keep_torch_compile=False)
-
-
-def set_threads(threads: int, processes: int) -> None:
-    """Give this process its share of the cores; 0 shares them between the processes of this machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    given = os.environ.get("OMP_NUM_THREADS")
-    torch.set_num_threads(threads or (int(given) if given else max(1, cores // processes)))
-
-
 class _Clock:
     """Seconds trained, over all sessions."""
 
@@ -141,13 +80,6 @@ class _Clock:
     @property
     def elapsed(self) -> float:
         return self.before + time.monotonic() - self.started
-
-
-def _share(config: LoopConfig, accelerator: Accelerator, part: int) -> slice:
-    """Return the samples of a global batch that this process takes in one part of its accumulation."""
-    size = config.batch // (accelerator.num_processes * config.accumulate)
-    first = (accelerator.process_index * config.accumulate + part) * size
-    return slice(first, first + size)
 
 
 def train(
@@ -193,7 +125,7 @@ def _train(
     label: str,
     unit: str,
 ) -> Outcome:
-    module, wrapped, plain = _prepare(accelerator, task.module, make_optimizer(task.module, config))
+    module, wrapped, plain = prepare(accelerator, task.module, make_optimizer(task.module, config))
     checkpoints = folder / "checkpoints"
     step, elapsed, counted, judged = 0, 0.0, 0, False
     metrics: dict[str, float] = {}
@@ -247,7 +179,7 @@ def _train(
 
         def draw_step(number: int) -> list[tuple[Tensor, ...]]:
             parts = range(config.accumulate)
-            drawn = [task.draw(number, _share(config, accelerator, part)) for part in parts]
+            drawn = [task.draw(number, share_of(config, accelerator, part)) for part in parts]
             if accelerator.device.type != "cuda":
                 return drawn
             return [tuple(value.pin_memory() for value in batch) for batch in drawn]
@@ -315,18 +247,7 @@ def _train(
         records.close()
     if not finished and stops and stops[0] == signal.SIGINT:
         raise KeyboardInterrupt
-    return Outcome(step, finished, metrics, _whole_weights(accelerator, plain))
-
-
-def _whole_weights(accelerator: Accelerator, plain: nn.Module) -> dict[str, Tensor]:
-    """Return the module's state on the CPU of the first process."""
-    if is_sharded(accelerator):
-        return dict(
-            get_model_state_dict(plain, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
-        )
-    if not accelerator.is_main_process:
-        return {}
-    return {name: value.detach().cpu() for name, value in plain.state_dict().items()}
+    return Outcome(step, finished, metrics, whole_weights(accelerator, plain))
 
 
 def _refuse_nan(means: dict[str, float], step: int, accelerator: Accelerator) -> None:

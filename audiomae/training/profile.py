@@ -65,7 +65,7 @@ class _Marks:
             self.moments.append(time.perf_counter())
             return
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record()  # type: ignore[no-untyped-call]
+        event.record()
         self.moments.append(event)
 
     def spans(self) -> list[float]:
@@ -206,7 +206,7 @@ def count_flops(stepper: Stepper) -> int:
     batches = stepper.draw(0)
     with (
         torch.compiler.set_stance("force_eager"),
-        FlopCounterMode(display=False, custom_mapping=on_cpu) as counter,  # type: ignore[no-untyped-call]
+        FlopCounterMode(display=False, custom_mapping=on_cpu) as counter,
     ):
         stepper.run(batches)
     return int(counter.get_total_flops())

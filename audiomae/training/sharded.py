@@ -11,7 +11,11 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from torch.distributed import checkpoint as parts
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from audiomae.errors import MissingError, StorageError
@@ -43,11 +47,11 @@ def write_parts(folder: Path, tensors: dict[str, Tensor]) -> None:
     Raises:
         StorageError: On every process, if one could not write.
     """
-    writer = parts.HuggingFaceStorageWriter(str(folder), save_distributed=True)
+    writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
     try:
         with _quiet():
-            parts.save({name: value.detach() for name, value in tensors.items()}, storage_writer=writer)
-    except (parts.CheckpointException, OSError, SafetensorError) as error:
+            save({name: value.detach() for name, value in tensors.items()}, storage_writer=writer)
+    except (CheckpointException, OSError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise StorageError(
             f"{folder}: cannot write ({reason}). The last checkpoint is intact; free some space and run the same "
@@ -63,10 +67,10 @@ def shapes_of_parts(folder: Path) -> dict[str, torch.Size]:
     """
     try:
         with _quiet():
-            found = parts.HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
+            found = HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
     except (OSError, SafetensorError, ValueError, KeyError, AssertionError) as error:
         raise MissingError(f"{folder}: cannot be read ({error}). Delete this checkpoint.") from error
-    return {name: value.size for name, value in found.items()}
+    return {name: value.size for name, value in found.items() if isinstance(value, TensorStorageMetadata)}
 
 
 def read_parts(folder: Path, tensors: dict[str, Tensor]) -> None:
@@ -77,10 +81,8 @@ def read_parts(folder: Path, tensors: dict[str, Tensor]) -> None:
     """
     try:
         with _quiet():
-            parts.load(
-                dict(tensors), storage_reader=parts.HuggingFaceStorageReader(str(folder)), no_dist=True
-            )
-    except (parts.CheckpointException, OSError, SafetensorError, RuntimeError, AssertionError) as error:
+            load(dict(tensors), storage_reader=HuggingFaceStorageReader(str(folder)), no_dist=True)
+    except (CheckpointException, OSError, SafetensorError, RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise MissingError(
             f"{folder}: a part is missing, cut short or damaged ({reason}). Delete this checkpoint; the one before it "

@@ -15,6 +15,7 @@ from audiomae.data.vectors import Vectors
 from audiomae.errors import ConfigError, DataError
 from audiomae.training.config import LoopConfig
 from audiomae.verbs.demo_clips import write_questions
+from audiomae.verbs.demo_listening import draw_listeners, judge_towers, recommend_songs, train_both
 from audiomae.verbs.export import ExportConfig, export
 from audiomae.verbs.prepare import PrepareConfig, prepare
 from audiomae.verbs.pretrain import PretrainConfig, pretrain
@@ -64,7 +65,7 @@ class DemoConfig:
 
 
 def demo(config: DemoConfig) -> int:
-    """Prepare, pretrain, export, find similar songs, probe and draw, one step after another.
+    """Prepare, pretrain, export, find similar songs, probe and draw; then listeners, towers, lists and their scores.
 
     Raises:
         AudiomaeError: Whatever a step raises; the same command goes on from there.
@@ -111,14 +112,29 @@ def demo(config: DemoConfig) -> int:
     step(6, "reconstruction: original, blanked, rebuilt")
     song = corpus.tracks["path"][asked].as_py()
     reconstruct(ReconstructConfig(run, song, str(out / "reconstruction"), seed=config.seed))
-    print(f"\nPicture and sounds: {out / 'reconstruction'}/   scores: {out / 'probe.json'}")
+
+    step(7, "simulated listeners: who plays what")
+    draw_listeners(corpus.folder, out, config.seed)
+
+    step(8, "vectors + plays → two towers and a ranker, and the same towers on mel statistics")
+    train_both(vectors.folder, out, config.seed)
+
+    step(9, "recommend: a listener, and somebody of whom nothing is known")
+    recommend_songs(out)
+
+    step(10, "evaluate: later plays, and tracks that nobody had played")
+    cold = judge_towers(out, config.seed)
+    print(
+        f"\nPicture and sounds: {out / 'reconstruction'}/   scores: {out / 'probe.json'}, {out / 'evaluation.md'}"
+    )
+    print(cold)
     print(f"More:  audiomae similar {out / 'vectors'} --file SONG --model {run}")
     return 0
 
 
 def step(number: int, what: str) -> None:
     """Say on stderr which step begins."""
-    print(f"\n[{number}/6] {what}", file=sys.stderr, flush=True)
+    print(f"\n[{number}/10] {what}", file=sys.stderr, flush=True)
 
 
 def prepare_songs(config: DemoConfig, out: Path) -> int:

@@ -183,7 +183,7 @@ class MaskedTask:
         if self.masks == 1:
             return clips
         together = 2 if self.pairs.weight else 1
-        songs = clips.unflatten(0, (-1, 1, together))
+        songs = clips.reshape(-1, 1, together, *clips.shape[1:])
         return songs.expand(-1, self.masks, *songs.shape[2:]).flatten(0, 2)
 
     def _places(self, step: int, share: slice) -> tuple[Ints, Ints]:

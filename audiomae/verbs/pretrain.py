@@ -24,7 +24,8 @@ from audiomae.model.embedder import Embedder, save
 from audiomae.model.masking import MaskKind
 from audiomae.model.pooling import Pool
 from audiomae.training.config import Length, LoopConfig
-from audiomae.training.loop import Outcome, make_accelerator, set_threads, train
+from audiomae.training.loop import Outcome, train
+from audiomae.training.processes import make_accelerator, set_threads
 from audiomae.training.profile import profile_steps
 from audiomae.training.ranks import fail_together, name_lost_peers, refuse_differences
 from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings

@@ -10,10 +10,9 @@ import sys
 from accelerate import PartialState
 from accelerate.utils import DistributedType
 
-PartialState(cpu=True)
-PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
-
-from audiomae.cli import main  # noqa: E402
+from audiomae.cli import main
 
 if __name__ == "__main__":
+    PartialState(cpu=True)
+    PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
     sys.exit(main(sys.argv[1:]))

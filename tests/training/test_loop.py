@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from audiomae.data.tensors import read_tensors
 from audiomae.errors import FingerprintError
 from audiomae.training.config import Length, LoopConfig
-from audiomae.training.loop import Outcome, make_accelerator, train
+from audiomae.training.loop import Outcome, train
+from audiomae.training.processes import make_accelerator
 
 
 class Line:

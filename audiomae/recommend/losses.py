@@ -1,0 +1,61 @@
+"""How far the towers are from telling what a user played from what he did not."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["LossKind", "keep_hardest", "sigmoid_loss", "softmax_loss"]
+
+LossKind = Literal["softmax", "bce", "siglip"]
+
+
+def softmax_loss(
+    positive: Float[Tensor, " n"], others: Float[Tensor, "n m"], valid: Bool[Tensor, "n m"]
+) -> Float[Tensor, ""]:
+    """Return the mean of −log of the share that the positive takes among itself and its negatives.
+
+    Subtract log Q of each item from its logit, the positive's too, and the best logits are those of the softmax
+    over all items, however few are drawn; leave it out and they are log(P / Q): what popularity does not explain.
+
+    Args:
+        positive: Logit of what the user played.
+        others: Logits of its negatives.
+        valid: Which of them count: those the user is not known to have played.
+
+    Source: Bengio & Senecal 2008; with negatives from the batch, Yi et al. 2019 (RecSys).
+    """
+    logits = torch.cat([positive[:, None], others.masked_fill(~valid, float("-inf"))], dim=1).float()
+    return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.int64, device=logits.device))
+
+
+def sigmoid_loss(
+    positive: Float[Tensor, " n"], others: Float[Tensor, "n m"], valid: Bool[Tensor, "n m"]
+) -> Float[Tensor, ""]:
+    """Return binary cross-entropy, summed over a positive and its negatives, averaged over the positives.
+
+    With a few negatives drawn for each positive it is the textbook's; with all the others of the batch it is
+    SigLIP's.
+
+    Args:
+        positive: Logit of what the user played.
+        others: Logits of its negatives.
+        valid: Which of them count.
+
+    Source: Zhai et al. 2023 (arXiv:2303.15343).
+    """
+    negative = F.softplus(others.float()).masked_fill(~valid, 0.0).sum(dim=1)
+    return (F.softplus(-positive.float()) + negative).mean()
+
+
+def keep_hardest(
+    others: Float[Tensor, "n m"], valid: Bool[Tensor, "n m"], count: int
+) -> tuple[Float[Tensor, "n count"], Bool[Tensor, "n count"]]:
+    """Return the `count` valid negatives of each row with the largest logits, and which of them are valid."""
+    masked = others.detach().masked_fill(~valid, float("-inf"))
+    places = masked.topk(min(count, others.shape[1]), dim=1).indices
+    return others.gather(1, places), valid.gather(1, places)
