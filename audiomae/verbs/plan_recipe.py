@@ -1,0 +1,39 @@
+"""What `audiomae plan` takes from a recipe of pretrain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from audiomae.errors import DataError, MissingError
+from audiomae.model.config import ModelConfig
+
+__all__ = ["settings_of_recipe"]
+
+
+def settings_of_recipe(path: Path) -> dict[str, Any]:
+    """Return size or model, ratio, batch, accumulate, precision and pairs, as far as a pretrain.yaml names them.
+
+    Raises:
+        MissingError: If it cannot be read.
+        DataError: If it is not YAML, or holds no settings.
+        TypeError: If it names an entry of the model that there is not.
+    """
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingError(f"{path}: cannot be read ({error.strerror}).") from error
+    except yaml.YAMLError as error:
+        raise DataError(f"{path}: is not YAML ({str(error).splitlines()[0]}).") from error
+    if not isinstance(read, dict):
+        raise DataError(f"{path}: holds no settings of pretrain.")
+    train = read.get("train") or {}
+    found: dict[str, Any] = {name: train[name] for name in ("batch", "accumulate") if name in train}
+    found |= {name: read[name] for name in ("size", "ratio") if read.get(name) is not None}
+    if train.get("precision") in ("no", "bf16"):
+        found["precision"] = {"no": "fp32", "bf16": "bf16"}[train["precision"]]
+    if "size" not in found and read.get("model"):
+        found["model"] = ModelConfig(**read["model"])
+    return {**found, "pairs": bool((read.get("pairs") or {}).get("weight", 1))}
