@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import yaml
 from accelerate import Accelerator
 
 from audiomae.data.clips import hold_out_tracks
 from audiomae.data.corpus import Corpus
-from audiomae.data.files import fingerprint_of, locked, read_json, write_atomically, write_json
-from audiomae.errors import ConfigError, FingerprintError
+from audiomae.data.files import locked, write_json
+from audiomae.errors import ConfigError
 from audiomae.model.autoencoder import Autoencoder
 from audiomae.model.config import ModelConfig, model_of_size
 from audiomae.model.embedder import Embedder, save
@@ -28,6 +27,7 @@ from audiomae.training.loop import Outcome, train
 from audiomae.training.processes import make_accelerator, set_threads
 from audiomae.training.profile import profile_steps
 from audiomae.training.ranks import fail_together, name_lost_peers, refuse_differences
+from audiomae.training.runs import claim_run, identify
 from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings
 from audiomae.verbs.profile_pretrain import print_profile
 
@@ -131,14 +131,15 @@ def pretrain(config: PretrainConfig) -> int:
         with fail_together(accelerator):
             corpus = Corpus.open(config.corpus)
             _check(config, corpus, accelerator.num_processes * loop.accumulate)
-            identity, _ = _identity(config, corpus)
+            identity, settings = _identity(config, corpus)
         refuse_differences(accelerator, identity)
         if config.profile:
             return _profile(config, corpus, accelerator)
         with fail_together(accelerator):
             if accelerator.is_main_process:
                 held.enter_context(locked(out))
-                _claim(out, config, corpus)
+                given = dataclasses.asdict(config)
+                claim_run(out, identity, settings, given, "pretrain", resume=config.resume == "auto")
         if (out / "result.json").exists():
             if accelerator.is_main_process:
                 print(f"{out}: was finished before; nothing to do.", file=sys.stderr)
@@ -169,38 +170,9 @@ def _check(config: PretrainConfig, corpus: Corpus, parts: int) -> None:
 
 
 def _identity(config: PretrainConfig, corpus: Corpus) -> tuple[str, dict[str, Any]]:
-    settings = dataclasses.asdict(config)
-    for name in ("log_every", "evaluate_every", "checkpoint_every", "threads", "compile", "sharding"):
-        del settings["train"][name]
-    for name in ("corpus", "out", "resume", "profile"):
-        del settings[name]
-    if config.masks == 1:  # as runs were written down before there were more
-        del settings["masks"]
-    settings["corpus_fingerprint"] = corpus.fingerprint
-    return fingerprint_of(settings), settings
-
-
-def _claim(out: Path, config: PretrainConfig, corpus: Corpus) -> None:
-    """Write down what the run folder is for, or refuse it if it is for something else."""
-    identity, settings = _identity(config, corpus)
-    note = out / "run.json"
-    if note.exists() and config.resume == "never":
-        raise ConfigError(
-            f"{out}: holds a run already, and --resume is never. Name another --out, or use --resume auto."
-        )
-    if note.exists():
-        found = read_json(note, format="audiomae-run/1")
-        if found["identity"] != identity:
-            old = found["settings"]
-            changed = [name for name in settings if settings[name] != old.get(name)]
-            raise FingerprintError(
-                f"{out}: was begun with another {', '.join(changed) or 'version'}. Use the same settings to go on, "
-                "or name another --out."
-            )
-    else:
-        write_json(note, {"format": "audiomae-run/1", "identity": identity, "settings": settings})
-    with write_atomically(out / "pretrain.yaml") as temporary:
-        temporary.write_text(yaml.safe_dump(dataclasses.asdict(config), sort_keys=False), encoding="utf-8")
+    settings = {**dataclasses.asdict(config), "corpus_fingerprint": corpus.fingerprint}
+    one = ("masks",) if config.masks == 1 else ()  # as runs were written down before there were more
+    return identify(settings, without=("corpus", "out", "resume", "profile", *one))
 
 
 def _task(config: PretrainConfig, corpus: Corpus, pictures: Path | None) -> MaskedTask:

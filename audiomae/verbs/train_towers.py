@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-import yaml
 from accelerate import Accelerator
 
 from audiomae.data.content import Content
-from audiomae.data.files import fingerprint_of, locked, read_json, write_atomically, write_json
+from audiomae.data.files import locked, write_json
 from audiomae.data.tables import TableSettings
-from audiomae.errors import ConfigError, FingerprintError
+from audiomae.errors import ConfigError
 from audiomae.recommend.features import FeatureSettings
 from audiomae.recommend.negatives import NegativeSettings
 from audiomae.recommend.splits import SplitConfig
@@ -27,6 +27,8 @@ from audiomae.training.config import Length, LoopConfig
 from audiomae.training.gather import gather_rows
 from audiomae.training.loop import Outcome, train
 from audiomae.training.processes import make_accelerator, set_threads
+from audiomae.training.ranks import fail_together, refuse_differences
+from audiomae.training.runs import claim_run, identify
 from audiomae.verbs.tower_audio import AudioSettings, AudioTask, load_encoder, save_encoder
 from audiomae.verbs.tower_job import TowerData, read_data, write_recommender
 
@@ -65,6 +67,7 @@ class TrainTowersConfig:
         epochs: Times that every play is seen. Without steps and minutes too: 3, but 200 steps at least.
         steps: Optimiser steps to train instead.
         minutes: Wall-clock minutes to train instead.
+        resume: Whether to go on with a run that lies in the folder: auto, or never to refuse such a folder.
         judged_users: Users of the validation slice that are judged, at most.
         train: How fast and how carefully to train; batch counts plays.
     """
@@ -81,6 +84,7 @@ class TrainTowersConfig:
     epochs: float | None = None
     steps: int | None = None
     minutes: float | None = None
+    resume: Literal["auto", "never"] = "auto"
     judged_users: int = 1000
     train: LoopConfig = field(default_factory=_loop)
 
@@ -134,60 +138,37 @@ def train_towers(config: TrainTowersConfig) -> int:
         DivergedError: If the loss is not a number.
     """
     accelerator = make_accelerator(config.train)
+    main, out = accelerator.is_main_process, Path(config.out)
     set_threads(config.train.threads, accelerator.num_processes)
-    content = Content.open(config.content)
-    data = read_data(content, config.tables, config.split, config.features, config.towers)
-    out = Path(config.out)
-    if not accelerator.is_main_process:
-        if not (out / "result.json").exists():
-            _run(config, data, out, accelerator, _identity(config, data)[0])
-        return 0
-    with locked(out):
-        identity = _claim(out, config, data)
+    with contextlib.ExitStack() as held:
+        with fail_together(accelerator):
+            content = Content.open(config.content)
+            data = read_data(content, config.tables, config.split, config.features, config.towers)
+            identity, settings = _identity(config, data)
+        refuse_differences(accelerator, identity)
+        with fail_together(accelerator):
+            if main:
+                held.enter_context(locked(out))
+                given = dataclasses.asdict(config)
+                claim_run(out, identity, settings, given, "train-towers", resume=config.resume == "auto")
         if (out / "result.json").exists():
-            print(f"{out}: was finished before; nothing to do.", file=sys.stderr)
+            if main:
+                print(f"{out}: was finished before; nothing to do.", file=sys.stderr)
             return 0
         outcome = _run(config, data, out, accelerator, identity)
-    if not outcome.finished:
+    if main and not outcome.finished:
         print(f"stopped at step {outcome.steps}; the same command goes on from there.", file=sys.stderr)
-        return 0
-    shown = {name: round(value, 4) for name, value in outcome.metrics.items()}
-    print(json.dumps({"recommender": str(out), "steps": outcome.steps, **shown}))
+    elif main:
+        shown = {name: round(value, 4) for name, value in outcome.metrics.items()}
+        print(json.dumps({"recommender": str(out), "steps": outcome.steps, **shown}))
     return 0
 
 
 def _identity(config: TrainTowersConfig, data: TowerData) -> tuple[str, dict[str, Any]]:
-    settings = dataclasses.asdict(config)
-    for name in ("log_every", "evaluate_every", "checkpoint_every", "threads"):
-        del settings["train"][name]
-    for name in ("content", "out"):
-        del settings[name]
+    settings = {**dataclasses.asdict(config), "data_fingerprint": data.fingerprint}
     for name in ("interactions", "users", "tracks"):
         del settings["tables"][name]
-    settings["data_fingerprint"] = data.fingerprint
-    settings = json.loads(json.dumps(settings))  # tuples as they will be read again
-    return fingerprint_of(settings), settings
-
-
-def _claim(out: Path, config: TrainTowersConfig, data: TowerData) -> str:
-    """Write down what the folder is for, or refuse it if it is for something else."""
-    identity, settings = _identity(config, data)
-    note = out / "run.json"
-    if note.exists():
-        found = read_json(note, format="audiomae-run/1")
-        if found["identity"] != identity:
-            old = found["settings"]
-            changed = [name for name in settings if settings[name] != old.get(name)]
-            raise FingerprintError(
-                f"{out}: was begun with another {', '.join(changed) or 'version'}. Use the same settings to go on, "
-                "or name another --out."
-            )
-    else:
-        write_json(note, {"format": "audiomae-run/1", "identity": identity, "settings": settings})
-    with write_atomically(out / "train-towers.yaml") as temporary:
-        plain = json.loads(json.dumps(dataclasses.asdict(config)))
-        temporary.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
-    return identity
+    return identify(settings, without=("content", "out", "resume"))
 
 
 def _run(

@@ -30,6 +30,9 @@ def test_the_demo_walks_the_whole_path_and_says_what_it_took(tmp_path, capsys):
     assert len(Vectors.open(out / "vectors").track_ids) == len(Corpus.open(out / "corpus")) == 12
     scores = json.loads((out / "probe.json").read_text())
     assert scores["tasks"]["same_track"]["clips"] == 9  # three clips of each of the three held-out songs
+    assert "tracks nobody had played, recall@20 among themselves (simulated listeners" in printed
+    judged = json.loads((out / "evaluation.json").read_text())
+    assert set(judged["parts"]["all"]["systems"]) >= {"towers", "mel_recommender", "random", "popularity"}
 
 
 def test_without_a_choice_the_demo_takes_real_music_where_apt_get_is(tmp_path, monkeypatch):

@@ -1,0 +1,67 @@
+"""A run folder belongs to one run: what it was begun with decides whether the same command may go on with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from audiomae.data.files import fingerprint_of, read_json, write_atomically, write_json
+from audiomae.errors import ConfigError, FingerprintError
+
+__all__ = ["FREE", "claim_run", "identify"]
+
+FREE = ("log_every", "evaluate_every", "checkpoint_every", "threads", "compile", "sharding")
+"""Settings under `train` that may change from one session of a run to the next."""
+
+
+def identify(settings: dict[str, Any], *, without: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+    """Return the fingerprint of a run's settings, and those that it stands for.
+
+    Args:
+        settings: All settings, with `train`.
+        without: Names of those that change nothing in the result, such as `out`.
+    """
+    kept = json.loads(json.dumps({name: value for name, value in settings.items() if name not in without}))
+    kept["train"] = {name: value for name, value in kept["train"].items() if name not in FREE}
+    return fingerprint_of(kept), kept
+
+
+def claim_run(
+    out: Path, identity: str, settings: dict[str, Any], given: dict[str, Any], name: str, *, resume: bool
+) -> None:
+    """Write down what the run folder is for, or refuse it if it is for something else.
+
+    Args:
+        out: Run folder.
+        identity: From `identify`.
+        settings: From `identify`.
+        given: All settings, written as `NAME.yaml`.
+        name: Name of the verb.
+        resume: Whether a run that lies there may go on.
+
+    Raises:
+        ConfigError: If it may not, and there is one.
+        FingerprintError: If the folder was begun with other settings.
+    """
+    note = out / "run.json"
+    if note.exists() and not resume:
+        raise ConfigError(
+            f"{out}: holds a run already, and --resume is never. Name another --out, or use --resume auto."
+        )
+    if note.exists():
+        found = read_json(note, format="audiomae-run/1")
+        if found["identity"] != identity:
+            old = found["settings"]
+            changed = [name for name in settings if settings[name] != old.get(name)]
+            raise FingerprintError(
+                f"{out}: was begun with another {', '.join(changed) or 'version'}. Use the same settings to go on, "
+                "or name another --out."
+            )
+    else:
+        write_json(note, {"format": "audiomae-run/1", "identity": identity, "settings": settings})
+    with write_atomically(out / f"{name}.yaml") as temporary:
+        plain = json.loads(json.dumps(given))
+        temporary.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
