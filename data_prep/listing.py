@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from audiomae.data.stores import is_url
 from audiomae.errors import DataError, MissingError
 from data_prep.song import Song
 
@@ -25,7 +26,7 @@ def songs(path: Path | str) -> Iterator[Song]:
     """Yield the songs of a list, in its order.
 
     The column `path` must be there; `track_id`, `title`, `artist`, `album` and `genre` may be, and
-    other columns are passed over. A relative path starts at the list's own folder.
+    other columns are passed over. A relative path starts at the list's own folder; a cell may be a URL.
 
     Raises:
         MissingError: If the list is not there.
@@ -47,7 +48,9 @@ def songs(path: Path | str) -> Iterator[Song]:
                 f"{path}: track_id {track_id!r} stands in {places[track_id]} and in {place}; an id is for one"
                 " track. Change one of them."
             )
-        yield Song(path.parent / cells.pop("path"), **cells)
+        name = cells.pop("path")
+        cells["url"] = name if is_url(name) else ""
+        yield Song(Path() if cells["url"] else path.parent / name, **cells)
     if not place:
         raise DataError(f"{path}: the list has no rows. Give it one for every song.")
 

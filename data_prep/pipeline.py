@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,17 @@ from audiomae.audio.mel import MelConfig, mel_filters
 from audiomae.data.corpus import Corpus
 from audiomae.data.files import locked
 from audiomae.data.shards import CorpusWriter
+from audiomae.data.stores import stamp_url
 from audiomae.errors import ConfigError
 from data_prep.pool import Job, Result, available_cores, prepare_in_order
 from data_prep.song import Song
 from data_prep.worker import Limits
 
-__all__ = ["Summary", "prepare_corpus"]
+__all__ = ["Engine", "Summary", "prepare_corpus"]
 
 OVERRIDES = ("title", "artist", "album", "genre")
+Engine = Callable[[Sequence[Job], int, MelConfig, Limits], Iterator[tuple[int, Result]]]
+"""What prepares songs, as `prepare_in_order` does: jobs, workers, mel and limits → results in order."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,12 @@ def prepare_corpus(
     workers: int = 0,
     limits: Limits | None = None,
     shard_megabytes: float = 32.0,
+    engine: Engine | None = None,
 ) -> Summary:
     """Decode songs into the corpus in a folder, new or not.
 
-    The result depends on the songs and their order alone, not on `workers`, nor on how often a run was
-    killed.
+    The result depends on the songs and their order alone, not on `workers` or `engine`, nor on how often a
+    run was killed.
 
     Args:
         songs: Songs, in order; a path that comes again counts once.
@@ -83,6 +88,7 @@ def prepare_corpus(
         workers: Processes; 0 for one a core.
         limits: What a song must reach; None for the defaults.
         shard_megabytes: Size that a shard does not pass, in MiB, unless a single track does.
+        engine: What prepares the songs; None for processes of this machine.
 
     Returns:
         What was done.
@@ -103,13 +109,13 @@ def prepare_corpus(
     asked = first_of_each(songs)
     with locked(out):
         writer = CorpusWriter(out, mel, shard_bytes=int(shard_megabytes * 2**20))
-        run = Run(writer, mel, limits, workers or available_cores())
+        run = Run(writer, mel, limits, workers if engine else workers or available_cores(), engine)
         run.plan(asked)
         if run.songs:
             run.decode()
         if run.songs or run.edited or not (writer.folder / "corpus.json").exists() or writer.resumed:
             writer.commit(decoder_versions())
-    rows = [writer.rejects.get(printable(str(song.path))) for song in asked]
+    rows = [writer.rejects.get(printable(song.name)) for song in asked]
     kinds = Counter(row["reason"].partition(":")[0] for row in rows if row)
     duplicates = kinds.pop("duplicate", 0)
     corpus = Corpus.open(out)
@@ -132,8 +138,11 @@ def prepare_corpus(
 class Run:
     """One pass over the songs: which are new, and what became of them."""
 
-    def __init__(self, writer: CorpusWriter, mel: MelConfig, limits: Limits, workers: int) -> None:
+    def __init__(
+        self, writer: CorpusWriter, mel: MelConfig, limits: Limits, workers: int, engine: Engine | None
+    ) -> None:
         self.writer, self.mel, self.limits, self.workers = writer, mel, limits, workers
+        self.engine = engine or prepare_in_order
         self.songs: list[tuple[Song, dict[str, Any]]] = []
         self.edited = False
         self.added = 0
@@ -144,9 +153,9 @@ class Run:
     def plan(self, songs: Sequence[Song]) -> None:
         """Choose the songs to decode, and forget what is known of those that changed."""
         tracks, rejects = self.writer.tracks, self.writer.rejects
-        stamps = {str(song.path): stamp_of(song.path) for song in songs}
+        stamps = stamps_of(songs)
         for song in songs:
-            stamp = stamps[str(song.path)]
+            stamp = stamps[song.name]
             row = tracks.get(stamp["path"])
             if row is None or stamp["bytes"] < 0:  # new; or gone, and then it stays as it was
                 continue
@@ -155,7 +164,7 @@ class Run:
         self.ids = {row["track_id"]: path for path, row in tracks.items()}
         self.contents = {row["content"]: path for path, row in tracks.items()}
         for song in songs:
-            stamp = stamps[str(song.path)]
+            stamp = stamps[song.name]
             if row := tracks.get(stamp["path"]):
                 wanted = {field: getattr(song, field) or row[field] for field in OVERRIDES}
                 self.edited |= any(row[field] != text for field, text in wanted.items())
@@ -170,6 +179,8 @@ class Run:
             return False
         if reason.endswith("needs ffmpeg, which is not on PATH") and decoder_versions()["ffmpeg"]:
             return False
+        if reason.startswith("fetch: "):  # the store was out of reach
+            return False
         if reason.startswith("track_id taken: "):
             return song.track_id in self.ids and f": {song.track_id!r} is " in reason
         return not row["content"] or row["content"] in self.contents
@@ -177,11 +188,14 @@ class Run:
     def decode(self) -> None:
         """Prepare the chosen songs and hand them to the writer in order."""
         with self.writer.spool() as spool, progress_bar() as progress:
-            jobs = [Job(song.path, spool / f"{number}.mel") for number, (song, _) in enumerate(self.songs)]
+            mels = (spool / f"{number}.mel" for number in range(len(self.songs)))
+            jobs = [
+                Job(song.url or song.path, file) for (song, _), file in zip(self.songs, mels, strict=True)
+            ]
             weights = [max(stamp["bytes"], 1) for _, stamp in self.songs]
             task = progress.add_task("prepare", total=sum(weights), songs=f"0/{len(jobs)}", speed="")
             start = time.perf_counter()
-            for number, result in prepare_in_order(jobs, self.workers, self.mel, self.limits):
+            for number, result in self.engine(jobs, self.workers, self.mel, self.limits):
                 song, stamp = self.songs[number]
                 self.take(song, stamp, result, jobs[number].mels)
                 speed = self.seconds / max(time.perf_counter() - start, 1e-9)
@@ -196,7 +210,7 @@ class Run:
     def take(self, song: Song, stamp: dict[str, Any], result: Result, mels: Path) -> None:
         """Add or reject one song."""
         reason, content = result.get("reason", ""), result.get("content", "")
-        if stamp["path"] != str(song.path):
+        if stamp["path"] != song.name:
             reason = "name: not valid UTF-8; rename the file"
         if not reason and content in self.contents:
             reason = f"duplicate: same content as {self.contents[content]}"
@@ -221,13 +235,25 @@ def first_of_each(songs: Sequence[Song]) -> list[Song]:
     kept: dict[str, Song] = {}
     for song in songs:
         path = os.path.abspath(song.path)  # noqa: PTH100 - resolve() would follow links
-        kept.setdefault(path, replace(song, path=Path(path)))
+        kept.setdefault(song.url or path, song if song.url else replace(song, path=Path(path)))
     return list(kept.values())
 
 
 def printable(path: str) -> str:
     """Return a path as UTF-8 text; bytes that are none become escapes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def stamps_of(songs: Sequence[Song]) -> dict[str, dict[str, Any]]:
+    """Return the stamps of songs by their names; stores are asked for many at once."""
+    urls = [song.url for song in songs if song.url]
+    with ThreadPoolExecutor(16) as pool:
+        told = dict(zip(urls, pool.map(stamp_url, urls), strict=True))
+    stamps = {
+        url: {"path": printable(url), "bytes": size, "modified_ns": modified}
+        for url, (size, modified) in told.items()
+    }
+    return stamps | {song.name: stamp_of(song.path) for song in songs if not song.url}
 
 
 def stamp_of(path: Path) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 import torch
 
 from audiomae.audio.mel import MelConfig
-from audiomae.errors import AudiomaeError, StorageError
+from audiomae.data.stores import local_copy
+from audiomae.errors import AudiomaeError, DecodeError, StorageError
 from data_prep.worker import Limits, prepare_song
 
 __all__ = ["Job", "Result", "available_cores", "prepare_in_order"]
@@ -37,9 +38,9 @@ Result = dict[str, Any]
 
 
 class Job(NamedTuple):
-    """A song to prepare, and the file for its log-mels."""
+    """A song to prepare, by path or URL, and the file for its log-mels."""
 
-    path: Path
+    path: Path | str
     mels: Path
 
 
@@ -207,16 +208,19 @@ def serve(pipe: Connection, mel: MelConfig, limits: Limits) -> None:
     try:
         pipe.send_bytes(b"ready")
         while (message := pipe.recv_bytes()) != STOP:
-            path, mels = (Path(name) for name in json.loads(message))
-            pipe.send_bytes(json.dumps(attempt(path, mels, mel, limits)).encode())
+            path, mels = json.loads(message)
+            pipe.send_bytes(json.dumps(attempt(path, Path(mels), mel, limits)).encode())
     except (EOFError, ConnectionError):
         return
 
 
-def attempt(path: Path, mels: Path, mel: MelConfig, limits: Limits) -> Result:
+def attempt(path: Path | str, mels: Path, mel: MelConfig, limits: Limits) -> Result:
     """Prepare one song; a full disk becomes `{"storage": line}`, an unforeseen error a reason."""
     try:
-        return prepare_song(path, mels, mel, limits)
+        with local_copy(path) as file:
+            return prepare_song(file, mels, mel, limits)
+    except DecodeError as error:
+        return {"reason": str(error).removeprefix(f"{path}: ")}
     except OSError as error:
         return {
             "storage": f"{mels.parent.parent}: cannot write ({error.strerror or error}). What was there "

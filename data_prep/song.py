@@ -13,18 +13,25 @@ class Song:
     """A file to prepare, with what its source says of it.
 
     Attributes:
-        path: Audio file.
+        path: Audio file; nothing where `url` names it.
         track_id: Name of the track in every table; empty stands for the first 16 hex digits of the content
             hash.
         title: Title; a non-empty one overrides the file's own tag, as in the fields below.
         artist: Artist.
         album: Album.
         genre: Genre.
+        url: Where the file lies, if in a store rather than in a folder.
     """
 
-    path: Path
+    path: Path = Path()
     track_id: str = ""
     title: str = ""
     artist: str = ""
     album: str = ""
     genre: str = ""
+    url: str = ""
+
+    @property
+    def name(self) -> str:
+        """The URL, or the path: what the song is known by."""
+        return self.url or str(self.path)

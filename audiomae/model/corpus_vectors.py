@@ -6,9 +6,9 @@ in this process: that is what lets a killed export go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,15 @@ from audiomae.data.vector_writer import TrackClips
 from audiomae.model.embedder import Embedder
 from audiomae.model.whitening import Whitening
 
-__all__ = ["Precision", "count_clips", "embed_tracks", "plan_parts", "whiten_tracks"]
+__all__ = [
+    "EmbedParts",
+    "Precision",
+    "count_clips",
+    "embed_parts",
+    "embed_tracks",
+    "plan_parts",
+    "whiten_tracks",
+]
 
 Precision = Literal["fp32", "bf16"]
 
@@ -107,6 +115,46 @@ def embed_tracks(
         TrackClips(corpus.track_ids[track], grid * hop_seconds, vectors[edges[row] : edges[row + 1]])
         for row, (track, grid) in enumerate(zip(tracks, grids, strict=True))
     ]
+
+
+class EmbedParts(Protocol):
+    """What embeds many parts, as `embed_parts` does."""
+
+    def __call__(
+        self,
+        embedder: Embedder,
+        corpus: Corpus,
+        parts: Sequence[range],
+        *,
+        hop_frames: int,
+        batch: int,
+        precision: Precision,
+        on_clips: Callable[[int], None],
+    ) -> Iterator[list[TrackClips]]:
+        """Yield the clips of each part, in order."""
+
+
+def embed_parts(
+    embedder: Embedder,
+    corpus: Corpus,
+    parts: Sequence[range],
+    *,
+    hop_frames: int,
+    batch: int,
+    precision: Precision,
+    on_clips: Callable[[int], None],
+) -> Iterator[list[TrackClips]]:
+    """Embed parts one after another in this process; arguments as for `embed_tracks`."""
+    for part in parts:
+        yield embed_tracks(
+            embedder,
+            corpus,
+            part,
+            hop_frames=hop_frames,
+            batch=batch,
+            precision=precision,
+            on_clips=on_clips,
+        )
 
 
 def _batches(lengths: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:

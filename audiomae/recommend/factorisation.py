@@ -49,7 +49,7 @@ class Ials:
         """See `Baseline.grid`."""
         return {
             "factors": (64, 16, 32, 128),
-            "regularization": (0.1, 0.01, 1.0, 10.0, 30.0),
+            "regularization": (0.1, 0.01, 1.0, 10.0, 30.0, 100.0),
             "alpha": (1.0, 0.3, 3.0, 10.0, 40.0),
             "weights": weight_kinds(self._train),
             "iterations": (15, 5),

@@ -29,7 +29,7 @@ class ItemNeighbours:
 
     name = "item-kNN"
 
-    def __init__(self, train: csr_matrix, sizes: Sequence[int] = (100, 10, 20, 50, 200, 500)) -> None:
+    def __init__(self, train: csr_matrix, sizes: Sequence[int] = (100, 10, 20, 50, 200, 500, 1000)) -> None:
         self._train = train
         self._sizes = tuple(size for size in sizes if size < train.shape[1]) or (max(train.shape[1] - 1, 1),)
         self._nearest: dict[str, csr_matrix] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from audiomae.audio.mel import MelConfig
+from audiomae.data.stores import is_url, staged
 from audiomae.errors import ConfigError
-from data_prep import debian, fma, folder, generated, gtzan, jamendo, listing
+from data_prep import debian, fma, folder, generated, gtzan, jamendo, listing, stored
 from data_prep.pipeline import Summary, prepare_corpus
+from data_prep.ray_pool import prepare_on_ray
+from data_prep.ray_stream import load_ray
 from data_prep.song import Song
 from data_prep.worker import Limits
 
@@ -25,9 +29,9 @@ class PrepareConfig:
     """Settings of `audiomae prepare`.
 
     Attributes:
-        songs: Files, folders and lists (.csv, .tsv, .parquet with a column path), mixed; for other sources
-            than folder, what that source says.
-        out: Folder of the corpus; one that is there is extended by the songs that are new.
+        songs: Files, folders and lists (.csv, .tsv, .parquet with a column path), mixed, or URLs of such in a
+            store (s3://, gs://, ... as fsspec reads them); for other sources than folder, what that source says.
+        out: Folder of the corpus, or URL; one that is there is extended by the songs that are new.
         source: Where the songs come from: folder (files, folders, lists), list (lists alone), fma, jamendo
             or gtzan (the unpacked tree), debian (names of packages), generated (no songs named; see count).
         mel: Settings of the log-mels.
@@ -39,6 +43,13 @@ class PrepareConfig:
         songs_dir: For debian and generated, the folder that keeps the songs; empty for OUT-songs.
         count: For generated, how many songs.
         seed: For generated, which collection of songs.
+        engine: What prepares the songs: local, processes of this machine; ray, the CPUs of a Ray cluster
+            (uv sync --extra ray), with the same result. Its nodes must have audiomae and the same decoders
+            installed, and see the songs at the same paths, unless URLs name them.
+        ray_address: For engine ray, auto or host:port of a cluster that this machine belongs to; none for
+            RAY_ADDRESS, or else a cluster of this machine alone.
+        staging: For an out that is a URL, the local folder in which the corpus is made; empty for one in the
+            cache. Keep it to go on after a kill or to add songs; corpus.json is copied last.
     """
 
     songs: tuple[str, ...] = ()
@@ -53,6 +64,9 @@ class PrepareConfig:
     songs_dir: str = ""
     count: int = 200
     seed: int = 0
+    engine: Literal["local", "ray"] = "local"
+    ray_address: str | None = None
+    staging: str = ""
 
 
 def prepare(config: PrepareConfig) -> int:
@@ -62,15 +76,20 @@ def prepare(config: PrepareConfig) -> int:
         AudiomaeError: If songs cannot be found, or the corpus not be written.
     """
     limits = Limits(config.shortest_seconds, config.quietest_dbfs)
-    summary = prepare_corpus(
-        list(find_songs(config)),
-        Path(config.out),
-        mel=config.mel,
-        workers=config.workers,
-        limits=limits,
-        shard_megabytes=config.shard_megabytes,
-    )
-    report(summary)
+    engine = partial(prepare_on_ray, address=config.ray_address) if config.engine == "ray" else None
+    if engine:
+        load_ray()
+    with staged(config.out, "corpus.json", config.staging) as folder:
+        summary = prepare_corpus(
+            list(find_songs(config)),
+            folder,
+            mel=config.mel,
+            workers=config.workers,
+            limits=limits,
+            shard_megabytes=config.shard_megabytes,
+            engine=engine,
+        )
+    report(summary, config.out)
     return 0 if summary.kept else 1
 
 
@@ -93,7 +112,13 @@ def find_songs(config: PrepareConfig) -> Iterator[Song]:
         yield from debian.songs(names, songs_dir(config))
         return
     for name in names:
-        if source == "list" or (source == "folder" and is_list(name)):
+        if is_url(name):
+            if source not in ("folder", "list"):
+                raise ConfigError(
+                    f"source {source} reads a local tree, not {name}. Copy it, or write a list."
+                )
+            yield from stored.songs(name)
+        elif source == "list" or (source == "folder" and is_list(name)):
             yield from listing.songs(Path(name))
         elif source == "folder":
             yield from folder.songs([Path(name)])
@@ -122,27 +147,30 @@ def is_list(name: str) -> bool:
 
 def songs_dir(config: PrepareConfig) -> Path:
     """Return the folder for songs that a source brings itself."""
+    if is_url(config.out) and not config.songs_dir:
+        raise ConfigError(f"out {config.out} is a URL; name a folder for the songs with --songs_dir.")
     return Path(config.songs_dir or f"{config.out.rstrip('/')}-songs")
 
 
-def report(summary: Summary) -> None:
+def report(summary: Summary, out: str) -> None:
     """Print what was done: the result on stdout, what was left out on stderr."""
+    rejects = f"{out.rstrip('/')}/rejects.parquet"
     if summary.rejected:
         table = Table("left out because", "songs")
         for kind, songs in summary.rejected.items():
             table.add_row(kind, str(songs))
         console = Console(stderr=True)
         console.print(table)
-        console.print(f"{summary.folder / 'rejects.parquet'} names each and says why.", soft_wrap=True)
+        console.print(f"{rejects} names each and says why.", soft_wrap=True)
     if not summary.kept:
         Console(stderr=True).print(
             f"audiomae prepare: none of {summary.songs} songs could be prepared; "
-            f"{summary.folder / 'rejects.parquet'} says why. Name other songs.",
+            f"{rejects} says why. Name other songs.",
             soft_wrap=True,
         )
         return
     print(
-        f"{summary.folder}: {summary.tracks} tracks, {summary.hours:.2f} h "
+        f"{out.rstrip('/')}: {summary.tracks} tracks, {summary.hours:.2f} h "
         f"({summary.added} new, {summary.known} known, {sum(summary.rejected.values())} left out, "
         f"{summary.duplicates} duplicate{'s' * (summary.duplicates != 1)}; "
         f"{summary.decoded_seconds / summary.wall_seconds:.0f}× real time; "

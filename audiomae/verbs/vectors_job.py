@@ -27,7 +27,14 @@ from audiomae.data.files import read_json
 from audiomae.data.vector_writer import TrackClips, VectorsWriter, split_tracks
 from audiomae.data.vectors import FORMAT, SETTINGS, TAGS, Vectors, part_path, read_part, stack_vectors
 from audiomae.errors import ConfigError, FingerprintError, MissingError, StorageError
-from audiomae.model.corpus_vectors import Precision, count_clips, embed_tracks, plan_parts, whiten_tracks
+from audiomae.model.corpus_vectors import (
+    EmbedParts,
+    Precision,
+    count_clips,
+    embed_parts,
+    plan_parts,
+    whiten_tracks,
+)
 from audiomae.model.embedder import Embedder
 from audiomae.model.whitening import Whitening, WhitenKind
 
@@ -50,6 +57,7 @@ class VectorsJob:
         precision: Arithmetic of the forward pass.
         part_clips: Clips in a part, at least.
         overwrite: Whether to drop what lies in the folder.
+        engine: What embeds the parts: this process, or the nodes of a cluster.
     """
 
     def __init__(
@@ -67,10 +75,11 @@ class VectorsJob:
         precision: Precision,
         part_clips: int,
         overwrite: bool,
+        engine: EmbedParts = embed_parts,
     ) -> None:
         self.embedder, self.corpus, self.out, self.model_folder = embedder, corpus, out, model_folder
         self.whiten, self.batch, self.precision = whiten, batch, precision
-        self.part_clips, self.overwrite = part_clips, overwrite
+        self.part_clips, self.overwrite, self.engine = part_clips, overwrite, engine
         mel = corpus.mel
         self.hop_frames = max(1, round(hop_seconds * mel.sample_rate / mel.hop_samples))
         self.clips = count_clips(corpus.frames, embedder.config.clip_frames, self.hop_frames)
@@ -154,16 +163,15 @@ class VectorsJob:
         left = plan_parts(self.clips[first:], self.part_clips)
         with self._progress() as progress:
             bar = progress.add_task("embedding", total=int(self.clips.sum()), completed=writer.clips)
-            for part in left:
-                yield embed_tracks(
-                    self.embedder,
-                    self.corpus,
-                    range(first + part.start, first + part.stop),
-                    hop_frames=self.hop_frames,
-                    batch=self.batch,
-                    precision=self.precision,
-                    on_clips=lambda clips: progress.advance(bar, clips),
-                )
+            yield from self.engine(
+                self.embedder,
+                self.corpus,
+                [range(first + part.start, first + part.stop) for part in left],
+                hop_frames=self.hop_frames,
+                batch=self.batch,
+                precision=self.precision,
+                on_clips=lambda clips: progress.advance(bar, clips),
+            )
 
     def _staged(self, staged: VectorsWriter, writer: VectorsWriter) -> Iterator[list[TrackClips]]:
         """Read, part by part, the tracks that `writer` does not hold yet."""

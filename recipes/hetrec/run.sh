@@ -7,8 +7,7 @@ audiomae() { python -m audiomae "$@"; }
 audiomae prepare-tables hetrec "$source" --out "$out/tables"
 for seed in 0 1 2; do
     audiomae train-towers "$out/tables/content.parquet" --tables.interactions "$out/tables/interactions.parquet" \
-        --tables.users "$out/tables/users.parquet" --tables.tracks "$out/tables/tracks.parquet" \
-        --split.kind per_user --train.seed $seed --out "$out/rec-$seed"
+        --tables.tracks "$out/tables/tracks.parquet" --split.kind per_user --train.seed $seed --out "$out/rec-$seed"
 done
 audiomae train-ranker "$out/rec-0"
 audiomae evaluate "$out/rec-0" "$out/rec-1" "$out/rec-2" --content "$out/tables/content.parquet" \
