@@ -122,17 +122,22 @@ class RandomScorer(BlockScorer):
 
     def score(self, users: NDArray[np.int64], items: slice) -> NDArray[np.float32]:
         """See `BlockScorer.score`."""
-        rows = np.arange(items.start, min(items.stop, self.items))
-        return self.exact(users, np.broadcast_to(rows, (len(users), len(rows)))).astype(np.float32)
+        return self._draw(users, np.arange(items.start, min(items.stop, self.items))[None])
 
     def exact(self, users: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """See `BlockScorer.exact`; 24 bits, so that float32 holds them.
+        """See `BlockScorer.exact`; 24 bits, so that float32 holds them."""
+        return self._draw(users, rows).astype(np.float64)
 
-        Source: splitmix64 (Steele, Lea & Flood 2014).
-        """
-        start = _mix(users.astype(np.uint64) + self._start)
-        bits = _mix(start[:, None] + rows.astype(np.uint64) * np.uint64(GOLDEN))
-        return (bits >> np.uint64(40)).astype(np.float64) / 2.0**24
+    def _draw(self, users: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Hash users and rows apart (splitmix64; Steele, Lea & Flood 2014), and mix both in 32 bits (murmur3)."""
+        start = _mix(users.astype(np.uint64) + self._start).astype(np.uint32)
+        bits = start[:, None] ^ _mix(rows.astype(np.uint64) * np.uint64(GOLDEN)).astype(np.uint32)
+        bits ^= bits >> np.uint32(16)
+        bits *= np.uint32(0x85EBCA6B)
+        bits ^= bits >> np.uint32(13)
+        bits *= np.uint32(0xC2B2AE35)
+        bits ^= bits >> np.uint32(16)
+        return (bits >> np.uint32(8)).astype(np.float32) / np.float32(2**24)
 
 
 class Random:

@@ -12,7 +12,7 @@ from audiomae.errors import ConfigError
 
 __all__ = ["Interval", "bootstrap_means", "interval_of", "interval_of_difference", "interval_of_mean"]
 
-BLOCK_CELLS = 4_000_000
+BLOCK_CELLS = 500_000
 """Draws × users held at once."""
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from audiomae.data.files import fingerprint_of, read_json, write_atomically, write_json
 from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
-from audiomae.recommend.ranking_features import FEATURES
+from audiomae.recommend.ranking_features import FEATURES, hide_plays
 
 try:
     import lightgbm
@@ -47,6 +47,7 @@ class RankerSettings:
         learning_rate: Step of a tree.
         patience: Trees without gain after which training stops.
         held_out: Share of users kept from fitting: half of them stop it, the other half judge it.
+        unplayed: Share of the candidates that are shown to the trees as if nobody had played them.
         k: Length of the list that is judged (NDCG).
         seed: Key of the split of users and of the trees.
         threads: CPU threads.
@@ -59,6 +60,7 @@ class RankerSettings:
     learning_rate: float = 0.05
     patience: int = 40
     held_out: float = 0.4
+    unplayed: float = 0.2
     k: int = 10
     seed: int = 0
     threads: int = 1
@@ -73,6 +75,8 @@ class RankerSettings:
             raise ConfigError(f"learning_rate is {self.learning_rate}; it must be above 0 and at most 1.")
         if not 0 < self.held_out < 1:
             raise ConfigError(f"held_out is {self.held_out}; it must be between 0 and 1.")
+        if not 0 <= self.unplayed < 1:
+            raise ConfigError(f"unplayed is {self.unplayed}; it must be at least 0 and below 1.")
 
 
 class RankingGroup(NamedTuple):
@@ -194,10 +198,12 @@ def fit_ranker(
     each = max(2, round(len(drawn) * settings.held_out / 2))
     stopping, judging, fitting = drawn[:each], drawn[each : 2 * each], drawn[2 * each :]
 
+    generator = np.random.default_rng([settings.seed, 1])
+
     def dataset(places: NDArray[np.int64], reference: Any = None) -> Any:
         chosen = [groups[place] for place in np.sort(places)]
         return lightgbm.Dataset(
-            np.concatenate([group.features for group in chosen]),
+            np.concatenate([hide_plays(group.features, settings.unplayed, generator) for group in chosen]),
             np.concatenate([group.relevant for group in chosen]).astype(np.float32),
             group=[len(group.relevant) for group in chosen],
             reference=reference,

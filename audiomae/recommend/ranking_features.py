@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FEATURES", "Items", "Listener", "code_artists", "describe_candidates"]
+__all__ = ["FEATURES", "Items", "Listener", "code_artists", "describe_candidates", "hide_plays"]
 
 FEATURES = (
     "retrieval",
@@ -21,6 +21,9 @@ FEATURES = (
     "activity",
 )
 """Columns of the ranker's table, in this order."""
+
+_OF_PLAYS = [FEATURES.index(name) for name in ("retrieval", "popularity", "age_days")]
+"""Columns that say how often and since when a track was played."""
 
 _DAY = 86_400.0
 
@@ -77,9 +80,9 @@ def describe_candidates(
 
     Returns:
         (candidates, len(FEATURES)): retrieval score; cosine with the user; log(1 + plays); days since the first
-        play, NaN unknown; largest and mean cosine with the recent plays, NaN without; share of the user's plays
-        that are of the candidate's artist (a play of weight w counts as log(1 + w)), NaN without; log(1 + plays
-        of the user).
+        play (these, but the cosine, are NaN for a track without a play: they say nothing of it); largest and mean
+        cosine with the recent plays, NaN without; share of the user's plays that are of the candidate's artist (a
+        play of weight w counts as log(1 + w)), NaN without; log(1 + plays of the user).
     """
     table = np.full((len(rows), len(FEATURES)), np.nan)
     unit = items.unit[rows].astype(np.float64)
@@ -95,7 +98,26 @@ def describe_candidates(
     if len(listener.heard):
         table[:, 6] = _artist_shares(items.artists, listener, rows)
     table[:, 7] = np.log1p(len(listener.heard))
+    table[np.ix_(items.plays[rows] == 0, _OF_PLAYS)] = np.nan
     return table.astype(np.float32)
+
+
+def hide_plays(
+    table: NDArray[np.float32], share: float, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return the table with a random share of its candidates as if nobody had played them.
+
+    Trees that are trained on it learn what to do with tracks nobody has played, as towers do whose id embeddings are
+    dropped (Volkovs et al. 2017, DropoutNet).
+
+    Args:
+        table: (candidates, len(FEATURES)).
+        share: Share of candidates, in [0, 1].
+        generator: Source of randomness.
+    """
+    hidden = table.copy()
+    hidden[np.ix_(generator.random(len(table)) < share, _OF_PLAYS)] = np.nan
+    return hidden
 
 
 def _artist_shares(

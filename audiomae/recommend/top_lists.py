@@ -169,6 +169,8 @@ class BlockLister:
         rows = np.full((len(users), wide), -1, np.int64)
         for start in _starts(self.scorer.items, self._item_block):
             stop = min(start + self._item_block, self.scorer.items)
+            if allowed is not None and not allowed[start:stop].any():
+                continue
             scores = self.scorer.score(users, slice(start, stop))
             if allowed is not None:
                 scores[:, ~allowed[start:stop]] = -np.inf

@@ -25,7 +25,11 @@ def give_ranker(folder: Path, *, keeps: str = "ranker") -> Recommender:
     for one, rows, scores in zip(everyone.known, *found, strict=True):
         kept = rows >= 0
         table = describe_candidates(recommender.items, one, rows[kept], scores[kept])
-        groups.append(RankingGroup(table, np.argsort(np.argsort(table[:, 2], kind="stable")) < 5))
+        groups.append(
+            RankingGroup(
+                table, np.argsort(np.argsort(recommender.items.plays[rows[kept]], kind="stable")) < 5
+            )
+        )
     ranker = fit_ranker(groups, RankerSettings(candidates=60, trees=30, least_in_leaf=5))
     ranker.meta["keeps"] = keeps
     ranker.save(folder / "ranker", recommender.model.fingerprint)
