@@ -54,7 +54,7 @@ def recommend_songs(out: Path, k: int = 5) -> None:
 
 
 def judge_towers(out: Path, seed: int) -> str:
-    """Judge the towers on later plays, and return a line about tracks that nobody had played."""
+    """Judge the towers on later plays, and return what became of tracks that nobody had played."""
     evaluate(
         EvaluateConfig(
             (str(out / "recommender"),),
@@ -65,10 +65,13 @@ def judge_towers(out: Path, seed: int) -> str:
             seed=seed,
         )
     )
-    cold = read_json(out / "evaluation.json")["parts"]["cold tracks among themselves"]
-    found = {name: values["recall@20"]["mean"] for name, values in cold["systems"].items()}
-    return (
-        f"tracks nobody had played, recall@20 among themselves (simulated listeners, {cold['users']} of them): "
-        f"{found['towers']:.3f} with these vectors, {found['mel_recommender']:.3f} with mel statistics, "
-        f"{found['popularity']:.3f} by popularity, {found['random']:.3f} at random"
-    )
+    parts = read_json(out / "evaluation.json")["parts"]
+    said = [f"tracks nobody had played (simulated listeners, {parts['cold tracks']['users']} of them):"]
+    for part, measure in (("cold tracks", "recall@20"), ("cold tracks among themselves", "ndcg@10")):
+        found = {name: values[measure]["mean"] for name, values in parts[part]["systems"].items()}
+        where = "in the whole catalogue" if part == "cold tracks" else "among themselves"
+        said.append(
+            f"  {measure} {where}: {found['towers']:.3f} with these vectors, {found['mel_recommender']:.3f} with mel "
+            f"statistics, {found['popularity']:.3f} by popularity, {found['random']:.3f} at random"
+        )
+    return "\n".join(said)
