@@ -19,13 +19,6 @@ from audiomae.data.files import fingerprint_of, read_json, write_atomically, wri
 from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
 from audiomae.recommend.ranking_features import FEATURES, hide_plays
 
-try:
-    import lightgbm
-
-    _MISSING = ""
-except OSError as _error:
-    _MISSING = str(_error).splitlines()[0]
-
 __all__ = ["FORMAT", "Ranker", "RankerSettings", "RankingGroup", "fit_ranker", "need_lightgbm", "order_by"]
 
 FORMAT = "audiomae-ranker/1"
@@ -139,7 +132,7 @@ class Ranker:
                 f"{folder}: was trained on towers {meta['towers_fingerprint']}, these are {towers_fingerprint}. "
                 "Run audiomae train-ranker again."
             )
-        need_lightgbm()
+        lightgbm = need_lightgbm()
         try:
             text = (folder / "ranker.txt").read_text(encoding="utf-8")
         except (OSError, ValueError):
@@ -151,17 +144,20 @@ class Ranker:
         return cls(lightgbm.Booster(model_str=text), meta)
 
 
-def need_lightgbm() -> None:
-    """Refuse to go on where LightGBM cannot be loaded.
+def need_lightgbm() -> Any:
+    """Return LightGBM, imported when it is first needed: it takes 100 MB.
 
     Raises:
         MissingError: If its OpenMP library is missing.
     """
-    if _MISSING:
+    try:
+        import lightgbm
+    except OSError as error:
         raise MissingError(
-            f"LightGBM cannot be loaded ({_MISSING}). Install its OpenMP library (Debian: apt-get install "
-            "libgomp1), or recommend without the second stage: --ranker false."
-        )
+            f"LightGBM cannot be loaded ({str(error).splitlines()[0]}). Install its OpenMP library (Debian: apt-get "
+            "install libgomp1), or recommend without the second stage: --ranker false."
+        ) from None
+    return lightgbm
 
 
 def fit_ranker(
@@ -187,7 +183,7 @@ def fit_ranker(
         DataError: If too few users have a relevant candidate.
         MissingError: If LightGBM cannot be loaded.
     """
-    need_lightgbm()
+    lightgbm = need_lightgbm()
     useful = [place for place, group in enumerate(groups) if group.relevant.any()]
     if len(useful) < LEAST_USERS:
         raise DataError(

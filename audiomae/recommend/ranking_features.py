@@ -22,7 +22,7 @@ FEATURES = (
 )
 """Columns of the ranker's table, in this order."""
 
-_OF_PLAYS = [FEATURES.index(name) for name in ("retrieval", "popularity", "age_days")]
+_OF_PLAYS = np.array([FEATURES.index(name) for name in ("retrieval", "popularity", "age_days")])
 """Columns that say how often and since when a track was played."""
 
 _DAY = 86_400.0

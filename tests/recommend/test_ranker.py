@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import builtins
 import json
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import numpy as np
 import pytest
 
 from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
-from audiomae.recommend import ranker as module
 from audiomae.recommend.ranker import Ranker, RankerSettings, RankingGroup, fit_ranker, order_by
 from audiomae.recommend.ranking_features import FEATURES
 
@@ -113,7 +113,14 @@ def test_too_few_users_are_named():
 
 
 def test_without_openmp_one_line_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(module, "_MISSING", "libgomp.so.1: cannot open shared object file")
+    whole = builtins.__import__
+
+    def without_openmp(name, *given, **named):
+        if name == "lightgbm":
+            raise OSError("libgomp.so.1: cannot open shared object file")
+        return whole(name, *given, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without_openmp)
     with pytest.raises(
         MissingError, match=r"LightGBM cannot be loaded \(libgomp.so.1.*apt-get install libgomp1"
     ):
