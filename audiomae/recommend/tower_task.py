@@ -133,6 +133,7 @@ class TowerTask:
         judge: Callable[[Towers, Tensor], dict[str, float]] = lambda *_: {},
     ) -> None:
         self.module: nn.Module = towers
+        self.towers = towers
         self.settings, self.user_place = towers.settings, towers.user.user_place
         self.content, self.clips, self.users, self.own = content, clips, users, own
         self.objective, self.negatives = objective, negatives

@@ -26,7 +26,7 @@ from audiomae.training.checkpoint import (
 )
 from audiomae.training.config import Length, LoopConfig
 from audiomae.training.optimizer import make_optimizer
-from audiomae.training.processes import prepare, share_of, whole_weights
+from audiomae.training.processes import gathered, prepare, share_of, whole_weights
 from audiomae.training.ranks import (
     agreed,
     common_seconds,
@@ -268,7 +268,8 @@ def _evaluate(
     with fail_together(accelerator):
         if records is not None or is_sharded(accelerator):
             plain.eval()
-            with torch.no_grad():
+            # Parts of the network may be called by themselves, without the whole one's gathering.
+            with torch.no_grad(), gathered(plain):
                 metrics = task.evaluate(plain, step)
             plain.train()
         if records is not None:

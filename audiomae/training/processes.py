@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -10,13 +12,14 @@ from accelerate import Accelerator
 from accelerate.utils import FullyShardedDataParallelPlugin
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.fsdp import FSDPModule
 from torch.optim import Optimizer
 
 from audiomae.errors import ConfigError
 from audiomae.training.config import LoopConfig
 from audiomae.training.ranks import fail_together, is_sharded
 
-__all__ = ["make_accelerator", "prepare", "set_threads", "share_of", "whole_weights"]
+__all__ = ["gathered", "make_accelerator", "prepare", "set_threads", "share_of", "whole_weights"]
 
 BLOCK = "Block"
 """Class whose instances FSDP gathers one at a time."""
@@ -87,6 +90,18 @@ def share_of(config: LoopConfig, accelerator: Accelerator, part: int) -> slice:
     size = config.batch // (accelerator.num_processes * config.accumulate)
     first = (accelerator.process_index * config.accumulate + part) * size
     return slice(first, first + size)
+
+
+@contextlib.contextmanager
+def gathered(plain: nn.Module) -> Iterator[None]:
+    """Hold the weights outside of blocks whole on every process; every process calls it."""
+    if isinstance(plain, FSDPModule):
+        plain.unshard()
+    try:
+        yield
+    finally:
+        if isinstance(plain, FSDPModule):
+            plain.reshard()
 
 
 def whole_weights(accelerator: Accelerator, plain: nn.Module) -> dict[str, Tensor]:

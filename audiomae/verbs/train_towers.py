@@ -27,7 +27,7 @@ from audiomae.training.config import Length, LoopConfig
 from audiomae.training.gather import gather_rows
 from audiomae.training.loop import Outcome, train
 from audiomae.training.processes import make_accelerator, set_threads
-from audiomae.training.ranks import fail_together, refuse_differences
+from audiomae.training.ranks import fail_together, is_sharded, refuse_differences
 from audiomae.training.runs import claim_run, identify
 from audiomae.verbs.tower_audio import AudioSettings, AudioTask, load_encoder, save_encoder
 from audiomae.verbs.tower_job import TowerData, read_data, write_recommender
@@ -177,17 +177,6 @@ def _run(
     loop, objective = config.train, config.objective
     examples = Examples.of(data.split.train)
     length = config.length(len(examples))
-    encoder = load_encoder(config.audio, data.content, loop.seed) if config.audio.on else None
-    content = torch.from_numpy(data.content.vectors if encoder is None else encoder.first_vectors())
-    towers = make_towers(
-        data.features,
-        content,
-        len(data.trained),
-        config.towers,
-        objective,
-        config.negatives.count(loop.batch),
-        loop.seed,
-    )
     check = data.check(objective.popularity, config.judged_users)
     settings: dict[str, Any] = {
         "batch": loop.batch,
@@ -197,15 +186,13 @@ def _run(
         "gather": gather_rows,
         "judge": check,
     }
-    given = (content, data.split.train, data.encoded, data.own, objective, config.negatives)
-    task = (
-        TowerTask(towers, *given, **settings)
-        if encoder is None
-        else AudioTask(encoder, towers, *given, **settings)
-    )
+    task = _task(config, data, settings)
     outcome = train(task, length, loop, out, accelerator, identity, label="train-towers", unit="plays")
     if accelerator.is_main_process and outcome.finished:
-        task.module.load_state_dict(outcome.weights)  # whole, where the processes held them in parts
+        if is_sharded(accelerator):
+            task = _task(config, data, settings)  # whole: the trained one lies in parts on the processes
+        task.module.load_state_dict(outcome.weights)
+        towers = task.towers
         final = data.content
         if isinstance(task, AudioTask):
             final = save_encoder(task, data.content, out)
@@ -217,3 +204,22 @@ def _run(
         result = {"format": "audiomae-result/1", "steps": outcome.steps, "protocol": data.about}
         write_json(out / "result.json", {**result, **outcome.metrics})
     return outcome
+
+
+def _task(config: TrainTowersConfig, data: TowerData, settings: dict[str, Any]) -> TowerTask:
+    """Return the towers with their first weights, and their data; with the audio encoder where it learns too."""
+    encoder = load_encoder(config.audio, data.content, config.train.seed) if config.audio.on else None
+    content = torch.from_numpy(data.content.vectors if encoder is None else encoder.first_vectors())
+    towers = make_towers(
+        data.features,
+        content,
+        len(data.trained),
+        config.towers,
+        config.objective,
+        config.negatives.count(config.train.batch),
+        config.train.seed,
+    )
+    given = (content, data.split.train, data.encoded, data.own, config.objective, config.negatives)
+    if encoder is None:
+        return TowerTask(towers, *given, **settings)
+    return AudioTask(encoder, towers, *given, **settings)
