@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +30,9 @@ def users_of(count: int, seed: int = 1, dim: int = 8) -> np.ndarray:
 
 def brute_force(index, query, k, gone, allowed):
     """The slow way: every score by itself in float64, sorted by (-score, row)."""
-    every = index.scale * index.unit.astype(np.float64) @ query.astype(np.float64)
+    # fsum: equal rows must have equal scores, which a product of the whole matrix does not give.
+    cosines = [math.fsum(row) for row in index.unit.astype(np.float64) * query.astype(np.float64)]
+    every = index.scale * np.array(cosines)
     every += index.gamma * index.log_prior.astype(np.float64)
     left = [row for row in range(len(index)) if row not in gone and (allowed is None or allowed[row])]
     return sorted(left, key=lambda row: (-every[row], row))[:k], every
