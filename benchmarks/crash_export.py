@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from crashes import ROOT, files, print_stages
-from export_speed import write_noise_corpus
+from export_speed import write_clips
 
 from audiomae.model.config import model_of_size
 from audiomae.model.embedder import save, untrained
@@ -79,7 +79,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         work = Path(place)
-        write_noise_corpus(work / "corpus", 128, 16)
+        write_clips(work / "corpus", 128, 16)
         save(untrained(model_of_size("tiny", width=96, depth=3)), work / "run", {})
         process = start(work, "whole")
         begin = wait_for_work(process, work / "whole")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from crashes import ROOT, print_stages
-from export_speed import write_noise_corpus
+from export_speed import write_clips
 
 STEPS_A_KILL = 12
 COMPARED = ("config.json", "model.safetensors", "metrics.jsonl", "result.json")
@@ -73,7 +73,7 @@ def main() -> int:
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as place:
         work = Path(place)
-        write_noise_corpus(work / "corpus", 256)
+        write_clips(work / "corpus", 256)
         for _ in range(options.kills):
             before = newest(work / "cut")
             process = start(work, "cut", steps)

@@ -17,33 +17,17 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
+from noise_corpus import write_noise_corpus
 
-from audiomae.audio.mel import MelConfig
-from audiomae.data.shards import CorpusWriter
 from audiomae.model.config import model_of_size
 from audiomae.model.embedder import load, save, untrained
 from audiomae.verbs.export import ExportConfig, export
 
 
-def write_noise_corpus(folder: Path, clips: int, clips_a_track: int = 32) -> None:
+def write_clips(folder: Path, clips: int, clips_a_track: int = 32) -> None:
     """Write a corpus of noise whose 5-s grid has `clips` clips."""
-    generator, mel = np.random.default_rng(0), MelConfig()
-    writer = CorpusWriter(folder, mel)
-    frames = (clips_a_track - 1) * 500 + 496
-    with writer.spool() as spool:
-        for number in range(clips // clips_a_track):
-            values = generator.normal(-5, 2, (frames, mel.mels)).astype(np.float16)
-            path = spool / f"{number}.raw"
-            values.tofile(path)
-            row = dict.fromkeys(("title", "artist", "album", "genre"), "")
-            row |= {"track_id": f"noise-{number}", "path": f"{number}.wav", "content": f"{number}"}
-            row |= {"seconds": frames / 100, "frames": frames, "level": -20.0, "bytes": 1, "modified_ns": 1}
-            exact = values.astype(np.float64)
-            row |= {"mel_sum": float(exact.sum()), "mel_square_sum": float(np.square(exact).sum())}
-            writer.add(row, path)
-        writer.commit({"decoder": "synthetic"})
+    write_noise_corpus(folder, tracks=clips // clips_a_track, seconds=5 * (clips_a_track - 1) + 4.96)
 
 
 def main() -> None:
@@ -59,7 +43,7 @@ def main() -> None:
     bare, whole = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_noise_corpus(folder / "corpus", arguments.clips)
+        write_clips(folder / "corpus", arguments.clips)
         save(untrained(model_of_size(arguments.size)), folder / "run", {})
         model = load(folder / "run")
         clips = torch.randn(arguments.batch, 496, 80, generator=torch.Generator().manual_seed(0))

@@ -15,14 +15,14 @@ import numpy.typing as npt
 from audiomae.data.corpus import Corpus
 from audiomae.errors import DataError
 
-__all__ = ["ClipStream", "clip_starts", "hold_out_tracks", "permute", "read_clips", "uniform"]
+__all__ = ["ClipStream", "clip_starts", "hold_out_tracks", "mix_bits", "permute", "read_clips", "uniform"]
 
 Ints = npt.NDArray[np.int64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def mix_bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Scramble 64-bit values (the finaliser of splitmix64; Steele et al. 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -33,7 +33,7 @@ def _keyed(numbers: Ints, *keys: int) -> npt.NDArray[np.uint64]:
     values = numbers.astype(np.uint64)
     for key in keys:
         salt = np.uint64((key * int(_GOLDEN) + 1) & 0xFFFFFFFFFFFFFFFF)
-        values = _mix(values * _GOLDEN + salt)
+        values = mix_bits(values * _GOLDEN + salt)
     return values
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from audiomae.data.clips import mix_bits
 from audiomae.data.tables import Interactions
 from audiomae.recommend.top_lists import BlockLister, BlockScorer, Lister
 
@@ -130,8 +131,8 @@ class RandomScorer(BlockScorer):
 
     def _draw(self, users: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Hash users and rows apart (splitmix64; Steele, Lea & Flood 2014), and mix both in 32 bits (murmur3)."""
-        start = _mix(users.astype(np.uint64) + self._start).astype(np.uint32)
-        bits = start[:, None] ^ _mix(rows.astype(np.uint64) * np.uint64(GOLDEN)).astype(np.uint32)
+        start = mix_bits(users.astype(np.uint64) + self._start).astype(np.uint32)
+        bits = start[:, None] ^ mix_bits(rows.astype(np.uint64) * np.uint64(GOLDEN)).astype(np.uint32)
         bits ^= bits >> np.uint32(16)
         bits *= np.uint32(0x85EBCA6B)
         bits ^= bits >> np.uint32(13)
@@ -200,10 +201,3 @@ class RecentPopularity:
             return BlockLister(self.name, CountScorer(ranks), now.heard)
 
         return lister
-
-
-def _mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: NDArray[np.uint64] = bits ^ (bits >> np.uint64(31))
-    return mixed

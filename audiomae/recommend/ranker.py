@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from audiomae.data.files import fingerprint_of, read_json, write_atomically, write_json
 from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
+from audiomae.recommend.metrics import ndcg
 from audiomae.recommend.ranking_features import FEATURES, hide_plays
 
 __all__ = ["FORMAT", "Ranker", "RankerSettings", "RankingGroup", "fit_ranker", "need_lightgbm", "order_by"]
@@ -236,10 +237,8 @@ def fit_ranker(
     booster = lightgbm.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration))
     ranker = Ranker(booster, {**asdict(settings), "keeps": "ranker"})
     judged = [groups[place] for place in judging]
-    before = np.array([_ndcg(group.relevant, settings.k) for group in judged])
-    after = np.array(
-        [_ndcg(group.relevant[order_by(ranker.score(group.features))], settings.k) for group in judged]
-    )
+    before = _ndcg_of([group.relevant for group in judged], settings.k)
+    after = _ndcg_of([group.relevant[order_by(ranker.score(group.features))] for group in judged], settings.k)
     gain = after - before
     error = float(gain.std(ddof=1) / len(gain) ** 0.5)
     ranker.meta |= {
@@ -259,9 +258,6 @@ def order_by(scores: NDArray[np.floating]) -> NDArray[np.int64]:
     return np.argsort(-scores, kind="stable")
 
 
-def _ndcg(relevant: NDArray[np.bool_], k: int) -> float:
-    """NDCG of one list, taking the candidates' relevant items for all there are."""
-    discounts = 1 / np.log2(np.arange(2, k + 2))
-    hits = relevant[:k].astype(np.float64)
-    ideal = discounts[: min(k, int(relevant.sum()))].sum()
-    return float((hits * discounts[: len(hits)]).sum() / ideal) if ideal else 0.0
+def _ndcg_of(lists: Sequence[NDArray[np.bool_]], k: int) -> NDArray[np.float64]:
+    """NDCG of each list, taking the candidates' relevant items, one at least, for all there are."""
+    return np.array([ndcg(hits[None], np.array([hits.sum()]), k)[0] for hits in lists])

@@ -26,7 +26,7 @@ from audiomae.training.checkpoint import (
 )
 from audiomae.training.config import Length, LoopConfig
 from audiomae.training.optimizer import make_optimizer
-from audiomae.training.processes import gathered, prepare, share_of, whole_weights
+from audiomae.training.processes import draw_parts, gathered, prepare, whole_weights
 from audiomae.training.ranks import (
     agreed,
     common_seconds,
@@ -178,11 +178,7 @@ def _train(
         line = bar.add_task("", total=1.0, step=step, loss="-", speed="")
 
         def draw_step(number: int) -> list[tuple[Tensor, ...]]:
-            parts = range(config.accumulate)
-            drawn = [task.draw(number, share_of(config, accelerator, part)) for part in parts]
-            if accelerator.device.type != "cuda":
-                return drawn
-            return [tuple(value.pin_memory() for value in batch) for batch in drawn]
+            return draw_parts(task, number, config, accelerator)
 
         waiting: Future[list[tuple[Tensor, ...]]] = ahead.submit(draw_step, step)
         since, timed, saved = time.monotonic(), 0, elapsed

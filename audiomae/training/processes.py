@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
@@ -19,10 +19,25 @@ from audiomae.errors import ConfigError
 from audiomae.training.config import LoopConfig
 from audiomae.training.ranks import fail_together, is_sharded
 
-__all__ = ["gathered", "make_accelerator", "prepare", "set_threads", "share_of", "whole_weights"]
+__all__ = [
+    "draw_parts",
+    "gathered",
+    "make_accelerator",
+    "prepare",
+    "set_threads",
+    "share_of",
+    "whole_weights",
+]
 
 BLOCK = "Block"
 """Class whose instances FSDP gathers one at a time."""
+
+
+class Draws(Protocol):
+    """What batches come from."""
+
+    def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
+        """Return a share of the samples of a step, on the CPU."""
 
 
 def make_accelerator(config: LoopConfig) -> Accelerator:
@@ -83,6 +98,17 @@ def set_threads(threads: int, processes: int) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     given = os.environ.get("OMP_NUM_THREADS")
     torch.set_num_threads(threads or (int(given) if given else max(1, cores // processes)))
+
+
+def draw_parts(
+    task: Draws, step: int, config: LoopConfig, accelerator: Accelerator
+) -> list[tuple[Tensor, ...]]:
+    """Return what this process takes of a step, a batch for each part of its accumulation, ready to be moved."""
+    parts = range(config.accumulate)
+    drawn = [task.draw(step, share_of(config, accelerator, part)) for part in parts]
+    if accelerator.device.type != "cuda":
+        return drawn
+    return [tuple(value.pin_memory() for value in batch) for batch in drawn]
 
 
 def share_of(config: LoopConfig, accelerator: Accelerator, part: int) -> slice:

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 from audiomae.training.config import LoopConfig
 from audiomae.training.loop import Task
 from audiomae.training.optimizer import make_optimizer
+from audiomae.training.processes import draw_parts, prepare
 
 __all__ = ["PHASES", "Profile", "Stepper", "count_flops", "matrix_peak", "profile_steps"]
 
@@ -94,20 +95,11 @@ class Stepper:
     ) -> None:
         self.task, self.config, self.accelerator = task, config, accelerator
         chosen = make_optimizer(task.module, config) if optimizer is None else optimizer
-        self.module, self.optimizer = accelerator.prepare(task.module, chosen)
+        self.module, self.optimizer, _ = prepare(accelerator, task.module, chosen)
 
     def draw(self, number: int) -> list[tuple[Tensor, ...]]:
         """Return this process's parts of a step, on the CPU."""
-        config, accelerator = self.config, self.accelerator
-        size = config.batch // (accelerator.num_processes * config.accumulate)
-        first = accelerator.process_index * config.accumulate
-        drawn = [
-            self.task.draw(number, slice((first + part) * size, (first + part + 1) * size))
-            for part in range(config.accumulate)
-        ]
-        if accelerator.device.type != "cuda":
-            return drawn
-        return [tuple(value.pin_memory() for value in batch) for batch in drawn]
+        return draw_parts(self.task, number, self.config, self.accelerator)
 
     def run(self, batches: list[tuple[Tensor, ...]], marks: _Marks | None = None) -> list[int]:
         """Make one step; return the phase that each span between two marks belongs to."""

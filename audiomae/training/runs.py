@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from accelerate import Accelerator
 
-from audiomae.data.files import fingerprint_of, read_json, write_atomically, write_json
+from audiomae.data.files import fingerprint_of, locked, read_json, write_atomically, write_json
 from audiomae.errors import ConfigError, FingerprintError
+from audiomae.training.ranks import fail_together
 
-__all__ = ["FREE", "claim_run", "identify"]
+__all__ = ["FREE", "claim_run", "held_run", "identify"]
 
 FREE = ("log_every", "evaluate_every", "checkpoint_every", "threads", "compile", "sharding")
 """Settings under `train` that may change from one session of a run to the next."""
@@ -27,6 +32,34 @@ def identify(settings: dict[str, Any], *, without: tuple[str, ...]) -> tuple[str
     kept = json.loads(json.dumps({name: value for name, value in settings.items() if name not in without}))
     kept["train"] = {name: value for name, value in kept["train"].items() if name not in FREE}
     return fingerprint_of(kept), kept
+
+
+@contextlib.contextmanager
+def held_run(
+    out: Path,
+    accelerator: Accelerator,
+    identity: str,
+    settings: dict[str, Any],
+    given: dict[str, Any],
+    name: str,
+    *,
+    resume: bool,
+) -> Iterator[bool]:
+    """Hold a run folder for this training; every process calls it. Arguments as for `claim_run`.
+
+    Yields:
+        Whether anything is left to do; if not, the first process has said so.
+    """
+    main = accelerator.is_main_process
+    with contextlib.ExitStack() as held:
+        with fail_together(accelerator):
+            if main:
+                held.enter_context(locked(out))
+                claim_run(out, identity, settings, given, name, resume=resume)
+        finished = (out / "result.json").exists()
+        if finished and main:
+            print(f"{out}: was finished before; nothing to do.", file=sys.stderr)
+        yield not finished
 
 
 def claim_run(

@@ -12,9 +12,9 @@ from audiomae.data.files import locked, read_json
 from audiomae.errors import ConfigError, FingerprintError, MissingError
 from audiomae.model.autoencoder import Autoencoder
 from audiomae.model.config import ModelConfig, model_of_size
-from audiomae.model.embedder import Embedder, save
+from audiomae.model.embedder import save
 from audiomae.training.checkpoint import checkpoint_weights, latest_checkpoint
-from audiomae.verbs.pretrain import with_projection
+from audiomae.verbs.pretrain import embedder_of, with_projection
 
 __all__ = ["ConsolidateConfig", "consolidate"]
 
@@ -61,17 +61,9 @@ def consolidate(config: ConsolidateConfig) -> int:
     path = _checkpoint(run / "checkpoints", config.step)
     sizes = ModelConfig(**settings["model"]) if settings["size"] is None else model_of_size(settings["size"])
     sizes = with_projection(sizes, settings["pairs"]["weight"])
-    autoencoder = Autoencoder(sizes)
-    shapes = {name: value.shape for name, value in autoencoder.state_dict().items()}
-    autoencoder.load_state_dict(checkpoint_weights(path, shapes))
-    embedder = Embedder(
-        autoencoder.eval(),
-        mel=corpus.mel,
-        mean=corpus.mean,
-        std=corpus.std,
-        layer=settings["layer"] or sizes.depth,
-        pool=settings["pool"],
-    )
+    shapes = {name: value.shape for name, value in Autoencoder(sizes).state_dict().items()}
+    weights = checkpoint_weights(path, shapes)
+    embedder = embedder_of(sizes, weights, corpus, layer=settings["layer"], pool=settings["pool"])
     step = int(path.name.removeprefix("step-"))
     with locked(out):
         save(embedder, out, {"corpus_fingerprint": corpus.fingerprint, "steps": step})

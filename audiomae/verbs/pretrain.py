@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import sys
@@ -12,10 +11,11 @@ from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 
 from audiomae.data.clips import hold_out_tracks
 from audiomae.data.corpus import Corpus
-from audiomae.data.files import locked, write_json
+from audiomae.data.files import write_json
 from audiomae.errors import ConfigError
 from audiomae.model.autoencoder import Autoencoder
 from audiomae.model.config import ModelConfig, model_of_size
@@ -27,11 +27,11 @@ from audiomae.training.loop import Outcome, train
 from audiomae.training.processes import make_accelerator, set_threads
 from audiomae.training.profile import profile_steps
 from audiomae.training.ranks import fail_together, name_lost_peers, refuse_differences
-from audiomae.training.runs import claim_run, identify
+from audiomae.training.runs import held_run, identify
 from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings
 from audiomae.verbs.profile_pretrain import print_profile
 
-__all__ = ["PretrainConfig", "pretrain", "with_projection"]
+__all__ = ["PretrainConfig", "embedder_of", "pretrain", "with_projection"]
 
 Size = Literal["tiny", "small", "base", "large"]
 
@@ -127,22 +127,16 @@ def pretrain(config: PretrainConfig) -> int:
     loop, out = config.train, Path(config.out)
     accelerator = make_accelerator(loop)
     set_threads(loop.threads, accelerator.num_processes)
-    with contextlib.ExitStack() as held:
-        with fail_together(accelerator):
-            corpus = Corpus.open(config.corpus)
-            _check(config, corpus, accelerator.num_processes * loop.accumulate)
-            identity, settings = _identity(config, corpus)
-        refuse_differences(accelerator, identity)
-        if config.profile:
-            return _profile(config, corpus, accelerator)
-        with fail_together(accelerator):
-            if accelerator.is_main_process:
-                held.enter_context(locked(out))
-                given = dataclasses.asdict(config)
-                claim_run(out, identity, settings, given, "pretrain", resume=config.resume == "auto")
-        if (out / "result.json").exists():
-            if accelerator.is_main_process:
-                print(f"{out}: was finished before; nothing to do.", file=sys.stderr)
+    with fail_together(accelerator):
+        corpus = Corpus.open(config.corpus)
+        _check(config, corpus, accelerator.num_processes * loop.accumulate)
+        identity, settings = _identity(config, corpus)
+    refuse_differences(accelerator, identity)
+    if config.profile:
+        return _profile(config, corpus, accelerator)
+    given, resume = dataclasses.asdict(config), config.resume == "auto"
+    with held_run(out, accelerator, identity, settings, given, "pretrain", resume=resume) as needed:
+        if not needed:
             return 0
         outcome = _run(config, corpus, out, accelerator, identity)
     if accelerator.is_main_process and not outcome.finished:
@@ -167,6 +161,30 @@ def _check(config: PretrainConfig, corpus: Corpus, parts: int) -> None:
             f"train.batch {config.train.batch} cannot be cut into {parts} parts of whole {kind}{views}. Use a multiple "
             f"of {rows * parts}."
         )
+
+
+def embedder_of(
+    sizes: ModelConfig, weights: dict[str, Tensor], corpus: Corpus, *, layer: int, pool: Pool
+) -> Embedder:
+    """Return what a run leaves behind: trained weights, with the mel settings and statistics of its corpus.
+
+    Args:
+        sizes: Sizes of the model.
+        weights: Its whole state.
+        corpus: What it was trained on.
+        layer: Block that vectors are read from; 0 is the last.
+        pool: How tokens become a vector.
+    """
+    autoencoder = Autoencoder(sizes)
+    autoencoder.load_state_dict(weights)
+    return Embedder(
+        autoencoder.eval(),
+        mel=corpus.mel,
+        mean=corpus.mean,
+        std=corpus.std,
+        layer=layer or sizes.depth,
+        pool=pool,
+    )
 
 
 def _identity(config: PretrainConfig, corpus: Corpus) -> tuple[str, dict[str, Any]]:
@@ -218,16 +236,7 @@ def _run(
     task = _task(config, corpus, out / "pictures" if accelerator.is_main_process else None)
     outcome = train(task, config.length, config.train, out, accelerator, identity)
     if accelerator.is_main_process and outcome.finished:
-        autoencoder = Autoencoder(config.sizes)
-        autoencoder.load_state_dict(outcome.weights)
-        embedder = Embedder(
-            autoencoder.eval(),
-            mel=corpus.mel,
-            mean=corpus.mean,
-            std=corpus.std,
-            layer=config.layer or config.sizes.depth,
-            pool=config.pool,
-        )
+        embedder = embedder_of(config.sizes, outcome.weights, corpus, layer=config.layer, pool=config.pool)
         save(embedder, out, {"corpus_fingerprint": corpus.fingerprint, "steps": outcome.steps})
         write_json(
             out / "result.json", {"format": "audiomae-result/1", "steps": outcome.steps, **outcome.metrics}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import math
@@ -15,7 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from audiomae.data.content import Content
-from audiomae.data.files import locked, write_json
+from audiomae.data.files import write_json
 from audiomae.data.tables import TableSettings
 from audiomae.errors import ConfigError
 from audiomae.recommend.features import FeatureSettings
@@ -28,7 +27,7 @@ from audiomae.training.gather import gather_rows
 from audiomae.training.loop import Outcome, train
 from audiomae.training.processes import make_accelerator, set_threads
 from audiomae.training.ranks import fail_together, is_sharded, refuse_differences
-from audiomae.training.runs import claim_run, identify
+from audiomae.training.runs import held_run, identify
 from audiomae.verbs.tower_audio import AudioSettings, AudioTask, load_encoder, save_encoder
 from audiomae.verbs.tower_job import TowerData, read_data, write_recommender
 
@@ -140,20 +139,14 @@ def train_towers(config: TrainTowersConfig) -> int:
     accelerator = make_accelerator(config.train)
     main, out = accelerator.is_main_process, Path(config.out)
     set_threads(config.train.threads, accelerator.num_processes)
-    with contextlib.ExitStack() as held:
-        with fail_together(accelerator):
-            content = Content.open(config.content)
-            data = read_data(content, config.tables, config.split, config.features, config.towers)
-            identity, settings = _identity(config, data)
-        refuse_differences(accelerator, identity)
-        with fail_together(accelerator):
-            if main:
-                held.enter_context(locked(out))
-                given = dataclasses.asdict(config)
-                claim_run(out, identity, settings, given, "train-towers", resume=config.resume == "auto")
-        if (out / "result.json").exists():
-            if main:
-                print(f"{out}: was finished before; nothing to do.", file=sys.stderr)
+    with fail_together(accelerator):
+        content = Content.open(config.content)
+        data = read_data(content, config.tables, config.split, config.features, config.towers)
+        identity, settings = _identity(config, data)
+    refuse_differences(accelerator, identity)
+    given, resume = dataclasses.asdict(config), config.resume == "auto"
+    with held_run(out, accelerator, identity, settings, given, "train-towers", resume=resume) as needed:
+        if not needed:
             return 0
         outcome = _run(config, data, out, accelerator, identity)
     if main and not outcome.finished:

@@ -17,7 +17,7 @@ import soundfile
 from audiomae.audio.mel import MelConfig
 from audiomae.data.corpus import Corpus
 from audiomae.errors import StorageError
-from data_prep import pipeline, pool
+from data_prep import pipeline
 from data_prep.pipeline import prepare_corpus
 from data_prep.song import Song
 
@@ -34,20 +34,6 @@ def songs(tmp_path) -> list[Song]:
         soundfile.write(path, samples[: 8_000 if number == 5 else None], 8_000)
     paths[7].write_text("no audio")
     return [Song(path) for path in paths]
-
-
-@pytest.fixture
-def alone(monkeypatch) -> None:
-    """Songs are prepared in the process that asks for it, so that one kill ends all."""
-
-    def in_order(jobs, _, mel, limits):
-        for number, job in enumerate(jobs):
-            result = pool.attempt(job.path, job.mels, mel, limits)
-            if "storage" in result:
-                raise StorageError(result["storage"])
-            yield number, result
-
-    monkeypatch.setattr(pipeline, "prepare_in_order", in_order)
 
 
 def run(songs: list[Song], out: Path) -> None:

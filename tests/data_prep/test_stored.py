@@ -6,9 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from audiomae.errors import ConfigError, MissingError, StorageError
+from audiomae.errors import ConfigError, MissingError
 from audiomae.verbs.prepare import PrepareConfig, find_songs, prepare
-from data_prep import pipeline, pool
 from data_prep.folder import songs as folder_songs
 from data_prep.stored import songs
 
@@ -56,19 +55,7 @@ def test_other_sources_take_no_url():
         list(find_songs(PrepareConfig((), "s3://bucket/corpus", source="generated")))
 
 
-@pytest.fixture
-def _alone(monkeypatch):
-    def in_order(jobs, _, mel, limits):
-        for number, job in enumerate(jobs):
-            result = pool.attempt(job.path, job.mels, mel, limits)
-            if "storage" in result:
-                raise StorageError(result["storage"])
-            yield number, result
-
-    monkeypatch.setattr(pipeline, "prepare_in_order", in_order)
-
-
-@pytest.mark.usefixtures("_alone")
+@pytest.mark.usefixtures("alone")
 def test_songs_of_a_store_become_a_corpus_in_it(tmp_path):
     store = fsspec.filesystem("memory")
     store.store.clear()
