@@ -51,13 +51,14 @@ def entered_once(stream: ClipStream, tracks: NDArray[np.int64], starts: NDArray[
     """
     order = np.lexsort((starts, tracks))
     tracks, starts = tracks[order], starts[order]
-    counts = np.bincount(tracks, minlength=len(stream.frames))
-    whole = np.repeat(counts == stream.slots, counts)
+    frames = stream.corpus.frames
+    counts = np.bincount(tracks, minlength=len(frames))
+    whole = np.repeat(counts == frames // CLIP, counts)
     firsts = np.repeat(np.cumsum(counts) - counts, counts)
     number = np.arange(len(tracks)) - firsts
-    width = (stream.frames[tracks] - CLIP + 1) / stream.slots[tracks]
+    width = (frames[tracks] - CLIP + 1) / (frames[tracks] // CLIP)
     inside = (starts >= np.floor(number * width)) & (starts < (number + 1) * width)
-    return int((whole & inside & (starts + CLIP <= stream.frames[tracks])).sum())
+    return int((whole & inside & (starts + CLIP <= frames[tracks])).sum())
 
 
 def check_epochs(

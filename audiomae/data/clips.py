@@ -21,6 +21,9 @@ Ints = npt.NDArray[np.int64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
+_BLOCK = 1 << 16
+"""Tracks that are counted at a time; their numbers stay in the processor's cache."""
+
 
 def mix_bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Scramble 64-bit values (the finaliser of splitmix64; Steele et al. 2014)."""
@@ -102,6 +105,23 @@ def hold_out_tracks(track_ids: Sequence[str], share: float) -> tuple[Ints, Ints]
     return np.sort(order[held:]), np.sort(order[:held])
 
 
+def _count_clips(frames: Ints, tracks: Ints, clip_frames: int) -> tuple[int, Ints]:
+    """Return the frames of the shortest track (0 without tracks), and the clips up to the end of each.
+
+    Block by block, so that of millions of tracks nothing but the result is held.
+    """
+    ends = np.empty(len(tracks), np.int64)
+    shortest, total = [], 0
+    for first in range(0, len(tracks), _BLOCK):
+        some = frames[tracks[first : first + _BLOCK]]
+        shortest.append(int(some.min()))
+        block = ends[first : first + _BLOCK]
+        np.cumsum(some // clip_frames, out=block)
+        block += total
+        total = int(block[-1])
+    return min(shortest, default=0), ends
+
+
 class ClipStream:
     """An endless, seeded stream of random clips, addressed by sample number.
 
@@ -119,17 +139,13 @@ class ClipStream:
     """
 
     def __init__(self, corpus: Corpus, tracks: Ints, clip_frames: int, seed: int) -> None:
-        frames = corpus.frames[tracks]
-        if len(frames) == 0 or int(frames.min()) < clip_frames:
-            shortest = int(frames.min()) if len(frames) else 0
+        shortest, self.ends = _count_clips(corpus.frames, tracks, clip_frames)
+        if shortest < clip_frames:
             raise DataError(
                 f"{corpus.folder}: its shortest track has {shortest} frames; a clip takes {clip_frames}. "
                 "Prepare it again without --shortest_seconds below 5."
             )
         self.corpus, self.tracks, self.clip_frames, self.seed = corpus, tracks, clip_frames, seed
-        self.frames = frames
-        self.slots = frames // clip_frames
-        self.ends = np.cumsum(self.slots)
 
     def __len__(self) -> int:
         """Return the clips of one epoch."""
@@ -146,12 +162,15 @@ class ClipStream:
         for one in np.unique(epoch):
             chosen = epoch == one
             slot[chosen] = permute(number[chosen], len(self), self.seed, int(one))
-        track = np.searchsorted(self.ends, slot, side="right")
-        within = slot - (self.ends[track] - self.slots[track])
-        stretch = (self.frames[track] - self.clip_frames + 1) / self.slots[track]
+        place = np.searchsorted(self.ends, slot, side="right")
+        track = self.tracks[place]
+        frames = self.corpus.frames[track]
+        slots = frames // self.clip_frames
+        within = slot - (self.ends[place] - slots)
+        stretch = (frames - self.clip_frames + 1) / slots
         start = ((within + uniform(samples, self.seed, 7)) * stretch).astype(np.int64)
         # A draw just below 1 can round up to the next stretch.
-        return self.tracks[track], np.minimum(start, self.frames[track] - self.clip_frames)
+        return track, np.minimum(start, frames - self.clip_frames)
 
     def partners(self, samples: Ints, tracks: Ints, starts: Ints, *, nearest: int, farthest: int) -> Ints:
         """Return the first frame of a second clip in the same track for each sample.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from audiomae.data.clips import ClipStream, clip_starts, read_clips
+from audiomae.data.clips import ClipStream, clip_starts, read_clips, uniform
 from audiomae.data.corpus import Corpus
 from audiomae.errors import ConfigError
+from audiomae.model.augmentation import AugmentConfig, augment_clips
 from audiomae.model.autoencoder import Autoencoder, normalise_patches, split_places
 from audiomae.model.baselines import nearest_column_loss, position_mean_loss
 from audiomae.model.clip_head import pair_loss
@@ -28,6 +30,9 @@ Ints = npt.NDArray[np.int64]
 
 JUDGED_CLIPS = 256
 """Held-out clips that the loss is reported on."""
+
+MASKS_DRAWN = 128
+"""Masks that are drawn together, from a key of their own; a process draws those that its share of a batch needs."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,7 @@ class MaskedTask:
         seed: Key of order and masks.
         pictures: Folder for reconstructions; None draws nothing.
         masks: Masks that each clip is used with, so that batch / masks clips are read in a step.
+        augment: How far the clips trained on are changed; held-out clips never are.
     """
 
     def __init__(
@@ -133,9 +139,11 @@ class MaskedTask:
         seed: int,
         pictures: Path | None,
         masks: int = 1,
+        augment: AugmentConfig | None = None,
     ) -> None:
         self.corpus, self.sizes, self.mask, self.pairs = corpus, sizes, mask, pairs
         self.batch, self.seed, self.pictures, self.masks = batch, seed, pictures, masks
+        self.augment = augment or AugmentConfig()
         self.autoencoder = Autoencoder(sizes)
         self.module: nn.Module = self.autoencoder
         train_tracks, held_tracks = split
@@ -167,16 +175,40 @@ class MaskedTask:
         }
 
     def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
-        """Return clips (share / masks, frames, mels) float16; and for the share places seen, to rebuild, and tracks."""
+        """Return clips (share / masks, frames, mels) float16; and for the share places seen, to rebuild, and tracks.
+
+        Where clips are changed, as many clips of other songs follow, and the draws that say how far.
+        """
         tracks, starts = self._places(step, share)
         clips = torch.from_numpy(read_clips(self.corpus, tracks, starts, self.sizes.clip_frames))
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + step) % 2**63)
-        seen, hidden = split_places(self.mask.draw(self.batch, self.sizes, generator))
-        asked = max(1, round(hidden.shape[1] * self.sizes.decoded))
-        if asked < hidden.shape[1]:
-            order = torch.rand(hidden.shape, generator=generator).argsort(dim=1)[:, :asked]
-            hidden = hidden.gather(1, order)
-        return clips, seen[share], hidden[share], self._views(torch.from_numpy(tracks))
+        seen, hidden = self._masks(step, share)
+        batch = clips, seen, hidden, self._views(torch.from_numpy(tracks))
+        return (*batch, *self._changes(step, share)) if self.augment else batch
+
+    def _masks(self, step: int, share: slice) -> tuple[Tensor, Tensor]:
+        """Return the places seen and to rebuild of a share, at a cost that does not grow with the whole batch."""
+        parts = []
+        for block in range(share.start // MASKS_DRAWN, -(-share.stop // MASKS_DRAWN)):
+            first = block * MASKS_DRAWN
+            key = (self.seed * 1_000_003 + step + block * 0x9E3779B97F4A7C15) % 2**63
+            generator = torch.Generator().manual_seed(key)
+            rows = min(MASKS_DRAWN, self.batch - first)
+            seen, hidden = split_places(self.mask.draw(rows, self.sizes, generator))
+            asked = max(1, round(hidden.shape[1] * self.sizes.decoded))
+            if asked < hidden.shape[1]:
+                order = torch.rand(hidden.shape, generator=generator).argsort(dim=1)[:, :asked]
+                hidden = hidden.gather(1, order)
+            own = slice(max(0, share.start - first), share.stop - first)
+            parts.append((seen[own], hidden[own]))
+        return torch.cat([seen for seen, _ in parts]), torch.cat([hidden for _, hidden in parts])
+
+    def _changes(self, step: int, share: slice) -> tuple[Tensor, Tensor]:
+        """Return clips to mix in (none of them where nothing is mixed), and four draws a clip."""
+        numbers = sample_numbers(step, share, batch=self.batch, rows=self.masks)
+        draws = np.stack([uniform(numbers, self.seed, key) for key in range(13, 17)], axis=1)
+        chosen = (uniform(numbers, self.seed, 17) * len(self.stream)).astype(np.int64)
+        others = self.stream.read(chosen[: len(chosen) if self.augment.mix else 0])
+        return torch.from_numpy(others), torch.from_numpy(draws).float()
 
     def _views(self, clips: Tensor) -> Tensor:
         """Repeat each clip once a mask; partners stay neighbours: a b a b of one song, then those of the next."""
@@ -205,7 +237,9 @@ class MaskedTask:
 
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Return the reconstruction loss, and with the clip-level term the weighted sum and both parts."""
-        clips, seen, hidden, tracks = batch
+        clips, seen, hidden, tracks, *changes = batch
+        if changes:
+            clips = augment_clips(clips, *changes, self.augment)
         out = module(self._views(normalise_clips(clips, self.corpus.std)), seen, hidden)
         if not self.pairs.weight:
             return {"loss": out.loss}
@@ -221,7 +255,7 @@ class MaskedTask:
         for clips, mask in zip(torch.split(self.judged, 64), torch.split(self.judged_mask, 64), strict=True):
             normal = normalise_clips(clips.to(device), self.corpus.std)
             seen, hidden = (places.to(device) for places in split_places(mask))
-            passes = round(1 / self.sizes.decoded)
+            passes = math.ceil(1 / self.sizes.decoded)
             for number in range(passes):
                 asked = hidden[:, number::passes]
                 error += float(module(normal, seen, asked).loss) * asked.numel()

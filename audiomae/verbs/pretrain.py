@@ -17,6 +17,7 @@ from audiomae.data.clips import hold_out_tracks
 from audiomae.data.corpus import Corpus
 from audiomae.data.files import write_json
 from audiomae.errors import ConfigError
+from audiomae.model.augmentation import AugmentConfig
 from audiomae.model.autoencoder import Autoencoder
 from audiomae.model.config import ModelConfig, model_of_size
 from audiomae.model.embedder import Embedder, save
@@ -56,6 +57,7 @@ class PretrainConfig:
         pool: How the tokens of a clip become one vector.
         resume: Whether to go on with a run that lies in the folder: auto, or never to refuse such a folder.
         masks: Masks that each clip read is used with; train.batch counts the masked clips.
+        augment: How far the clips trained on are changed.
         profile: Steps to time instead of training; prints where the time goes and writes no run. 0 trains.
         train: How long, how fast and how carefully to train.
     """
@@ -75,6 +77,7 @@ class PretrainConfig:
     pool: Pool = "freq_concat_std_flux"
     resume: Literal["auto", "never"] = "auto"
     masks: int = 1
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     profile: int = 0
     train: LoopConfig = field(default_factory=LoopConfig)
 
@@ -189,8 +192,9 @@ def embedder_of(
 
 def _identity(config: PretrainConfig, corpus: Corpus) -> tuple[str, dict[str, Any]]:
     settings = {**dataclasses.asdict(config), "corpus_fingerprint": corpus.fingerprint}
-    one = ("masks",) if config.masks == 1 else ()  # as runs were written down before there were more
-    return identify(settings, without=("corpus", "out", "resume", "profile", *one))
+    # As runs were written down before there were these two.
+    unused = [name for name, used in (("masks", config.masks > 1), ("augment", config.augment)) if not used]
+    return identify(settings, without=("corpus", "out", "resume", "profile", *unused))
 
 
 def _task(config: PretrainConfig, corpus: Corpus, pictures: Path | None) -> MaskedTask:
@@ -207,6 +211,7 @@ def _task(config: PretrainConfig, corpus: Corpus, pictures: Path | None) -> Mask
             seed=config.train.seed,
             pictures=pictures,
             masks=config.masks,
+            augment=config.augment,
         )
 
 

@@ -29,7 +29,8 @@ def stream_of(*frames: int, seed: int = 0, clip_frames: int = CLIP) -> ClipStrea
 
 def assert_each_stretch_once(stream: ClipStream, tracks: np.ndarray, starts: np.ndarray) -> None:
     """A track's k-th start, in rising order, lies in its k-th stretch, and there are as many as stretches."""
-    for track, (frames, slots) in enumerate(zip(stream.frames, stream.slots, strict=True)):
+    for track, frames in enumerate(stream.corpus.frames):
+        slots = frames // stream.clip_frames
         own = np.sort(starts[tracks == track])
         stretch = (frames - stream.clip_frames + 1) / slots
         assert len(own) == slots
@@ -85,7 +86,16 @@ def test_each_epoch_visits_every_stretch_of_every_track_once(frames, seed, epoch
     tracks, starts = stream.places(np.arange(len(stream)) + epoch * len(stream))
     assert_each_stretch_once(stream, tracks, starts)
     assert (starts >= 0).all()
-    assert (starts + CLIP <= stream.frames[tracks]).all()
+    assert (starts + CLIP <= stream.corpus.frames[tracks]).all()
+
+
+def test_more_tracks_than_are_counted_at_a_time_are_each_visited():
+    count = 2 * clips_module._BLOCK + 3
+    frames = CLIP + np.arange(count) % (2 * CLIP)
+    stream = stream_of(*frames.tolist())
+    assert len(stream) == int((frames // CLIP).sum())
+    tracks, _ = stream.places(np.arange(len(stream)))
+    assert np.array_equal(np.bincount(tracks), frames // CLIP)
 
 
 def test_epochs_differ_in_order_and_in_phase():

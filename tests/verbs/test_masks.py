@@ -12,6 +12,7 @@ import torch
 
 from audiomae.data.corpus import Corpus
 from audiomae.errors import ConfigError
+from audiomae.model.augmentation import AugmentConfig
 from audiomae.model.clip_head import pair_loss
 from audiomae.model.config import ModelConfig
 from audiomae.training.config import LoopConfig
@@ -22,7 +23,14 @@ from audiomae.verbs.pretrain import PretrainConfig, pretrain
 TINY = ModelConfig(width=32, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 
 
-def task_of(corpus: Path, *, masks: int, batch: int = 16, weight: float = 0.3) -> MaskedTask:
+def task_of(
+    corpus: Path,
+    *,
+    masks: int = 1,
+    batch: int = 16,
+    weight: float = 0.3,
+    augment: AugmentConfig | None = None,
+) -> MaskedTask:
     opened = Corpus.open(corpus)
     torch.manual_seed(0)
     return MaskedTask(
@@ -35,6 +43,7 @@ def task_of(corpus: Path, *, masks: int, batch: int = 16, weight: float = 0.3) -
         seed=0,
         pictures=None,
         masks=masks,
+        augment=augment,
     )
 
 
@@ -166,3 +175,35 @@ def test_profiling_prints_the_phases_and_writes_no_run(small_corpus, tmp_path, c
     ):
         assert word in said
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("masks", "weight"), [(1, 0.0), (2, 0.3)])
+@pytest.mark.parametrize("ranks", [2, 6])
+def test_ranks_draw_together_what_one_process_draws(small_corpus, monkeypatch, masks, weight, ranks):
+    """Masks from several blocks, and clips that are changed."""
+    monkeypatch.setattr(masked_task, "MASKS_DRAWN", 10)
+    task = task_of(small_corpus, masks=masks, batch=24, weight=weight, augment=AugmentConfig(0.4, 0.2, 3))
+    whole = task.draw(5, slice(0, 24))
+    size = 24 // ranks
+    parts = [task.draw(5, slice(rank * size, (rank + 1) * size)) for rank in range(ranks)]
+    assert len(whole) == 6
+    for number, expected in enumerate(whole):
+        assert torch.equal(torch.cat([part[number] for part in parts]), expected), number
+
+
+def test_masks_of_the_first_block_do_not_depend_on_the_size_of_the_batch(small_corpus, monkeypatch):
+    monkeypatch.setattr(masked_task, "MASKS_DRAWN", 8)
+    small, large = (task_of(small_corpus, batch=batch) for batch in (8, 32))
+    assert torch.equal(small.draw(2, slice(0, 8))[1], large.draw(2, slice(0, 8))[1])
+    assert len(np.unique(large.draw(2, slice(0, 32))[1].numpy(), axis=0)) > 24
+
+
+def test_changes_reach_the_loss_but_not_the_held_out_clips(small_corpus):
+    plain, changed = (task_of(small_corpus, augment=one) for one in (None, AugmentConfig(0.4, 0.2, 3)))
+    share = slice(0, 16)
+    first, second = (
+        one.loss(one.module, one.draw(0, share))["rebuilding"].detach() for one in (plain, changed)
+    )
+    assert float((first - second).abs()) > 1e-3
+    assert torch.equal(plain.judged, changed.judged)
+    assert plain.baselines == changed.baselines
