@@ -260,8 +260,8 @@ class TowerTask:
         else:  # over the rows of all processes, so that their number changes nothing
             users = self.gather(users)
             columns = torch.cat([self.gather(items[:count]), items[count:]])
-            others = (users * scale) @ columns.T + (bias + offsets)
-            positive = others.diagonal()
+            others = torch.addmm(bias + offsets, users * scale, columns.T)
+            positive = (users * columns[: len(users)]).sum(dim=1) * scale + bias + offsets[: len(users)]
         if self.negatives.kind == "hard" and len(hard):
             others, valid = keep_hardest(others, valid, self.negatives.hardest)
         compare = softmax_loss if self.objective.loss == "softmax" else sigmoid_loss

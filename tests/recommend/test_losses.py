@@ -108,3 +108,23 @@ def test_the_softmax_gradient_tends_to_that_of_all_items_as_more_are_drawn():
         distances.append(float((found - full).norm() / full.norm()))
     assert distances[0] > distances[1] > distances[2]
     assert distances[2] < 0.02
+
+
+def test_the_softmax_loss_and_its_gradient_are_those_of_cross_entropy():
+    generator = torch.Generator().manual_seed(0)
+    positive, others = torch.randn(6, generator=generator), 30 * torch.randn(6, 9, generator=generator)
+    valid = torch.rand(6, 9, generator=generator) > 0.3
+    valid[2] = False  # the user has played all of them
+    found = []
+    for loss_of in (softmax_loss, _cross_entropy):
+        given = positive.clone().requires_grad_(), others.clone().requires_grad_()
+        loss = loss_of(*given, valid)
+        found.append((loss.detach(), *torch.autograd.grad(loss, given)))
+    for ours, expected in zip(*found, strict=True):
+        assert torch.allclose(ours, expected, atol=1e-6)
+    assert (found[0][2][~valid] == 0).all()
+
+
+def _cross_entropy(positive: torch.Tensor, others: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    logits = torch.cat([positive[:, None], others.masked_fill(~valid, -math.inf)], dim=1)
+    return torch.nn.functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.int64))
