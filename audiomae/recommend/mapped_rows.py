@@ -11,7 +11,7 @@ from audiomae.data.search import unit_rows
 
 __all__ = ["UnitRows", "release_pages"]
 
-GATHERED_ROWS = 1024
+GATHERED_ROWS = 256
 """Rows read at once from all over a memory-mapped matrix; each may bring in a neighbourhood of pages."""
 
 

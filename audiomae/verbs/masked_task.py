@@ -239,7 +239,8 @@ class MaskedTask:
         """Return the reconstruction loss, and with the clip-level term the weighted sum and both parts."""
         clips, seen, hidden, tracks, *changes = batch
         if changes:
-            clips = augment_clips(clips, *changes, self.augment)
+            others, draws = changes
+            clips = augment_clips(clips, others, draws, self.augment)
         out = module(self._views(normalise_clips(clips, self.corpus.std)), seen, hidden)
         if not self.pairs.weight:
             return {"loss": out.loss}
