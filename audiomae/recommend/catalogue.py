@@ -23,6 +23,7 @@ from audiomae.recommend.catalogue_items import (
     embed_content,
     first_plays,
     log_prior_of,
+    unplayed_log_prior,
 )
 from audiomae.recommend.index import Index, search_vectors
 from audiomae.recommend.inverted_lists import InvertedLists
@@ -62,6 +63,7 @@ class Catalogue:
         model: ItemTower,
         train: Interactions,
         *,
+        gamma: float = 1.0,
         first_seen: NDArray[np.int64] | None = None,
     ) -> Catalogue:
         """Write the catalogue of all tracks of `content`; an older one in the folder is replaced whole.
@@ -71,6 +73,7 @@ class Catalogue:
             content: Tracks and their vectors.
             model: Item tower.
             train: Plays that popularity is counted from; its track codes are rows of `content`.
+            gamma: Factor of log q in the score; what tracks without a play stand at depends on it.
             first_seen: Second at which each track was first played, -1 unknown; counted from `train` otherwise.
 
         Raises:
@@ -84,14 +87,13 @@ class Catalogue:
             raise DataError("the interactions are not aligned to the content; align them first.")
         count = len(content.track_ids)
         plays = np.bincount(train.tracks, minlength=count).astype(np.int64)
-        prior = log_prior_of(plays)
         meta = {
             "towers_fingerprint": model.fingerprint,
             "encoder_fingerprint": content.model_fingerprint,
             "content_fingerprint": content.fingerprint,
             "content_dim": int(content.vectors.shape[1]),
             "total_plays": int(plays.sum()),
-            "unplayed_log_prior": float(np.median(prior[plays > 0])) if plays.any() else 0.0,
+            "unplayed_log_prior": unplayed_log_prior(plays, gamma=gamma),
             "index": None,
         }
         if first_seen is None:
@@ -169,7 +171,7 @@ class Catalogue:
     def log_prior(self) -> NDArray[np.float32]:
         """Log share of the plays trained on, (items,); it stays the same when other tracks come and go."""
         total, unplayed = self.meta["total_plays"], self.meta["unplayed_log_prior"]
-        return log_prior_of(self.plays, total=total, unplayed=unplayed)
+        return log_prior_of(self.plays, unplayed=unplayed, total=total)
 
     def build_lists(
         self,

@@ -21,7 +21,7 @@ __all__ = ["add_tracks", "remove_tracks", "replace_tracks"]
 
 
 def add_tracks(folder: Path | str, content: Content, model: ItemTower) -> Catalogue:
-    """Add tracks that are not in the catalogue yet; they have no play, so the median prior.
+    """Add tracks that are not in the catalogue yet; they have no play, so the prior of such tracks.
 
     Raises:
         FingerprintError: If the vectors are of another encoder or the towers are others.

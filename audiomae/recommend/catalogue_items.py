@@ -15,7 +15,15 @@ from audiomae.errors import DataError
 from audiomae.recommend.catalogue_files import Parts
 from audiomae.recommend.tower_model import TowerModel
 
-__all__ = ["TAGS", "ItemTower", "ItemVectors", "embed_content", "first_plays", "log_prior_of"]
+__all__ = [
+    "TAGS",
+    "ItemTower",
+    "ItemVectors",
+    "embed_content",
+    "first_plays",
+    "log_prior_of",
+    "unplayed_log_prior",
+]
 
 TAGS = ("title", "artist", "album", "genre")
 
@@ -43,28 +51,45 @@ class ItemTower(Protocol):
         """Turn content vectors (n, D) into item vectors."""
 
 
-def log_prior_of(
-    plays: NDArray[np.integer], *, total: int | None = None, unplayed: float | None = None
-) -> NDArray[np.float32]:
-    """Return log q of each item: the log of its share of all plays, (items,).
+def unplayed_log_prior(plays: NDArray[np.integer], *, gamma: float) -> float:
+    """Return log q of an item that nobody has played: its popularity is unknown, not the least.
 
-    An item without a play gets the median of the played ones: new, not unloved. All are 0 where nothing is played.
+    A score weighs an item by q ** gamma, so the item gets the mean of that over the played ones: what is to be
+    expected of it where new items become as popular as the others did. 0 where nothing is played.
 
     Args:
         plays: Plays of each item.
-        total: Plays of all items; their sum by default.
-        unplayed: log q of an item without a play; the median by default.
+        gamma: Factor of log q in the score; the mean of log q where it is 0.
 
     Example:
-        >>> np.exp(log_prior_of(np.array([6, 0, 2]))).round(3)
-        array([0.75 , 0.433, 0.25 ], dtype=float32)
+        >>> round(float(np.exp(unplayed_log_prior(np.array([6, 0, 2]), gamma=1.0))), 3)
+        0.5
+    """
+    shares = np.log(plays[plays > 0] / max(1, int(plays.sum())))
+    if not len(shares):
+        return 0.0
+    if gamma <= 0:
+        return float(shares.mean())
+    return float((np.logaddexp.reduce(gamma * shares) - np.log(len(shares))) / gamma)
+
+
+def log_prior_of(
+    plays: NDArray[np.integer], *, unplayed: float, total: int | None = None
+) -> NDArray[np.float32]:
+    """Return log q of each item: the log of its share of all plays, (items,).
+
+    Args:
+        plays: Plays of each item.
+        unplayed: log q of an item without a play, from `unplayed_log_prior`.
+        total: Plays of all items; their sum by default.
+
+    Example:
+        >>> np.exp(log_prior_of(np.array([6, 0, 2]), unplayed=np.log(0.5))).round(3)
+        array([0.75, 0.5 , 0.25], dtype=float32)
     """
     played = plays > 0
-    shares = np.log(plays[played] / (total or plays.sum()))
-    if unplayed is None:
-        unplayed = float(np.median(shares)) if len(shares) else 0.0
     prior = np.full(len(plays), unplayed)
-    prior[played] = shares
+    prior[played] = np.log(plays[played] / (total or plays.sum()))
     return prior.astype(np.float32)
 
 

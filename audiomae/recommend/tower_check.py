@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiomae.data.tables import Interactions
+from audiomae.recommend.catalogue_items import log_prior_of, unplayed_log_prior
 from audiomae.recommend.features import Encoded
 from audiomae.recommend.histories import Histories
 from audiomae.recommend.metrics import Truth, score_lists
@@ -21,7 +22,7 @@ __all__ = ["GAMMAS", "TowerCheck"]
 
 Ints = NDArray[np.int64]
 
-GAMMAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+GAMMAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
 """Weights of log q that are tried, where popularity is apart from the towers."""
 
 _BLOCK_SCORES = 20_000_000
@@ -30,15 +31,14 @@ _BLOCK_SCORES = 20_000_000
 class TowerCheck:
     """Ranks the whole catalogue for some users of the validation slice, without what they heard before.
 
-    Judged are plays of tracks that were played in the training, by users who had not heard them.
+    Judged are plays of tracks that their users had not heard, those that nobody had heard included.
 
     Args:
         train: Plays known before.
         validation: Plays to find.
         users: The users' fields as numbers.
         own: Place of each track in the table of own vectors, (tracks,).
-        log_prior: log q of each track, (tracks,).
-        gammas: Weights of it to try.
+        gammas: Weights of log q to try.
         most_users: Users to judge at most, evenly chosen.
         clips: Clips of each track, and which there are, for attention.
         k: Length of a list.
@@ -50,7 +50,6 @@ class TowerCheck:
         validation: Interactions,
         users: Encoded,
         own: Ints,
-        log_prior: NDArray[np.float32],
         *,
         gammas: Sequence[float] = GAMMAS,
         most_users: int = 1000,
@@ -60,12 +59,15 @@ class TowerCheck:
         tracks = len(train.track_ids)
         self.clips, self.users = clips, users
         self.own, self.gammas, self.k = torch.from_numpy(own), tuple(gammas), k
-        self.log_prior = torch.from_numpy(log_prior)
+        plays = np.bincount(train.tracks, minlength=tracks)
+        self.priors = {
+            gamma: torch.from_numpy(log_prior_of(plays, unplayed=unplayed_log_prior(plays, gamma=gamma)))
+            for gamma in self.gammas
+        }
         self.histories = Histories.build(train)
         self.known = KnownPositives(train.users, train.tracks, (len(train.user_ids), tracks))
-        warm = np.bincount(train.tracks, minlength=tracks) > 0
         asked = validation.users.astype(np.int64), validation.tracks.astype(np.int64)
-        kept = warm[asked[1]] & ~self.known.contains(*asked)
+        kept = ~self.known.contains(*asked)
         truth = Truth.of_pairs(asked[0][kept], asked[1][kept], tracks)
         most = min(most_users, len(truth.users))
         chosen = np.zeros(len(train.user_ids), np.bool_)
@@ -93,14 +95,14 @@ class TowerCheck:
         device = towers.log_scale.device
         content = content.to(device)
         items = F.normalize(self._items(towers, content), dim=1, eps=1e-8)
-        prior = self.log_prior.to(device)
+        priors = {gamma: prior.to(device) for gamma, prior in self.priors.items()}
         out: dict[float, list[Ints]] = {gamma: [] for gamma in self.gammas}
         block = max(1, _BLOCK_SCORES // len(items))
         for first in range(0, len(self.truth.users), block):
             users = self.truth.users[first : first + block]
             cosines = self._users(towers, users, content) @ items.T * towers.scale
             heard = torch.from_numpy(self.known.in_columns(users, np.arange(len(items)))).to(device)
-            for gamma in self.gammas:
+            for gamma, prior in priors.items():
                 scores = (cosines + gamma * prior).masked_fill_(heard, float("-inf"))
                 places = scores.topk(min(self.k, len(items)), dim=1)
                 lists = places.indices.masked_fill(places.values == float("-inf"), -1)

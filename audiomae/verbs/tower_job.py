@@ -20,7 +20,6 @@ from audiomae.data.files import fingerprint_of, write_atomically, write_json
 from audiomae.data.tables import Interactions, TableSettings, read_interactions, read_tracks, read_users
 from audiomae.errors import DataError
 from audiomae.recommend.catalogue import Catalogue
-from audiomae.recommend.catalogue_items import log_prior_of
 from audiomae.recommend.features import Encoded, FeatureSettings, UserFeatures
 from audiomae.recommend.histories import Histories
 from audiomae.recommend.index import EXACT_BELOW
@@ -73,7 +72,6 @@ class TowerData:
             self.split.validation,
             self.encoded,
             self.own,
-            log_prior_of(np.bincount(self.split.train.tracks, minlength=len(self.content))),
             gammas=GAMMAS if popularity == "separate" else (0.0,),
             most_users=most_users,
             clips=self.clips,
@@ -173,7 +171,7 @@ def write_recommender(
     with write_atomically(out / "tables" / "users.parquet") as temporary:
         pq.write_table(data.users, temporary)
     write_json(out / "tables" / "protocol.json", data.about)
-    catalogue = Catalogue.create(out / "catalogue", content, model, data.split.train)
+    catalogue = Catalogue.create(out / "catalogue", content, model, data.split.train, gamma=gamma)
     if len(catalogue) >= EXACT_BELOW:
         queries = _queries(data, model, catalogue)
         catalogue.build_lists(queries, scale=model.scale, gamma=gamma)

@@ -12,6 +12,7 @@ from audiomae.data.search import unit_rows
 from audiomae.data.tables import Interactions
 from audiomae.errors import DataError, FingerprintError, MissingError
 from audiomae.recommend.catalogue import Catalogue, log_prior_of
+from audiomae.recommend.catalogue_items import unplayed_log_prior
 
 
 class Vectors:
@@ -44,10 +45,28 @@ def plays(track_ids: list[str], tracks: list[int], times: list[int] | None = Non
     return Interactions.build(["u"], track_ids, np.zeros(rows, int), np.array(tracks, int), times)
 
 
-def test_the_prior_is_the_log_of_a_tracks_share_and_the_median_where_nobody_played_it():
-    prior = log_prior_of(np.array([1, 0, 3, 12]))
-    np.testing.assert_allclose(np.exp(prior), [1 / 16, 3 / 16, 3 / 16, 12 / 16], rtol=1e-6)
-    assert log_prior_of(np.array([0, 0])).tolist() == [0, 0]
+def test_the_prior_is_the_log_of_a_tracks_share_and_what_is_said_where_nobody_played_it():
+    prior = log_prior_of(np.array([1, 0, 3, 12]), unplayed=-5.0)
+    np.testing.assert_allclose(prior, [np.log(1 / 16), -5.0, np.log(3 / 16), np.log(12 / 16)], rtol=1e-6)
+    assert log_prior_of(np.array([0, 0]), unplayed=0.0).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("gamma", "weight"), [(1.0, 16 / 3), (2.0, ((1 + 9 + 144) / 3) ** 0.5), (0.0, 36 ** (1 / 3))]
+)
+def test_an_unplayed_track_weighs_what_the_played_ones_weigh_on_average(gamma, weight):
+    found = unplayed_log_prior(np.array([1, 0, 3, 12]), gamma=gamma)
+    assert np.exp(found) * 16 == pytest.approx(weight)
+    assert unplayed_log_prior(np.array([0, 0]), gamma=gamma) == 0.0
+
+
+def test_a_catalogue_keeps_the_prior_of_unplayed_tracks_for_those_that_come_later(tmp_path, make_content):
+    content = make_content(["t0", "t1", "t2"])
+    for gamma in (1.0, 3.0):
+        known = plays(content.track_ids, [0, 0, 0, 1], [1, 2, 3, 4])
+        made = Catalogue.create(tmp_path / f"c{gamma}", content, Tower(), known, gamma=gamma)
+        assert made.log_prior[2] == pytest.approx(unplayed_log_prior(np.array([3, 1, 0]), gamma=gamma))
+        assert Catalogue.open(tmp_path / f"c{gamma}").log_prior[2] == made.log_prior[2]
 
 
 def test_a_catalogue_is_read_as_it_was_made(tmp_path, make_content):
@@ -64,7 +83,7 @@ def test_a_catalogue_is_read_as_it_was_made(tmp_path, make_content):
         np.testing.assert_allclose(one.projected[1], content.vectors[1, :2] + [5, 0], rtol=1e-6)
         assert one.dim == 2
         np.testing.assert_array_equal(one.unit, unit_rows(one.projected))
-        np.testing.assert_allclose(np.exp(one.log_prior), [np.sqrt(2 / 9), 2 / 3, 1 / 3], rtol=1e-6)
+        np.testing.assert_allclose(np.exp(one.log_prior), [1 / 2, 2 / 3, 1 / 3], rtol=1e-6)
     assert made.fingerprint == Catalogue.open(tmp_path / "c").fingerprint
 
 

@@ -241,8 +241,7 @@ def test_the_check_finds_the_other_half_of_a_checkerboard():
     train, held = plays.select(~asked), plays.select(asked)
     task, _, content = make_task(train)
     fit(task, 150)
-    prior = np.zeros(20, np.float32)
-    check = TowerCheck(train, held, task.users, task.own, prior, gammas=(0.0,), k=4)
+    check = TowerCheck(train, held, task.users, task.own, gammas=(0.0,), k=4)
     found = check(task.module.eval(), content)
     # Whatever of his colour a user has not heard is what was held out.
     assert found["validation_ndcg@4"] > 0.9
