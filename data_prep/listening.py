@@ -10,6 +10,7 @@ tables/
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from audiomae.errors import DataError
 __all__ = ["TABLES_FORMAT", "ContentTable", "Listening", "write_tables"]
 
 TABLES_FORMAT = "audiomae-tables/1"
+
+TABLES = ("interactions.parquet", "users.parquet", "tracks.parquet", "content.parquet")
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,30 @@ class Listening:
 def write_tables(folder: Path | str, listening: Listening) -> dict[str, Any]:
     """Write the tables into a folder, tables.json last, and return what that says.
 
+    They are made beside and take the place of older ones when all are there: what fails on the way loses nothing.
+
     Raises:
         DataError: If the source has no interaction.
         StorageError: If the disk refuses.
     """
     folder = Path(folder)
-    (folder / "tables.json").unlink(missing_ok=True)
+    staging = folder / ".new"
+    shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
+    try:
+        said = _write_staged(staging, listening)
+        (folder / "tables.json").unlink(missing_ok=True)
+        for name in TABLES:
+            if (staging / name).exists():
+                (staging / name).replace(folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    write_json(folder / "tables.json", said)
+    return said
+
+
+def _write_staged(folder: Path, listening: Listening) -> dict[str, Any]:
     counts: dict[str, int] = {}
     if listening.interactions is not None:
         counts["interactions"] = _write_parts(folder / "interactions.parquet", listening.interactions)
@@ -86,7 +107,6 @@ def write_tables(folder: Path | str, listening: Listening) -> dict[str, Any]:
             raise DataError(f"{listening.source}: 0 interactions in it. Name the whole data set.")
     for name, make in (("users", listening.users), ("tracks", listening.tracks)):
         if make is None:
-            (folder / f"{name}.parquet").unlink(missing_ok=True)
             continue
         table = make()
         counts[name] = table.num_rows
@@ -98,9 +118,7 @@ def write_tables(folder: Path | str, listening: Listening) -> dict[str, Any]:
             folder / "content.parquet", content.tracks, content.vectors, content.model_fingerprint or None
         )
         counts |= {"content": len(content.vectors), "content_dim": int(content.vectors.shape[1])}
-    else:
-        (folder / "content.parquet").unlink(missing_ok=True)
-    said = {
+    return {
         "format": TABLES_FORMAT,
         "source": listening.source,
         "simulated": listening.simulated,
@@ -108,8 +126,6 @@ def write_tables(folder: Path | str, listening: Listening) -> dict[str, Any]:
         "notes": list(listening.notes),
         "settings": listening.settings,
     }
-    write_json(folder / "tables.json", said)
-    return said
 
 
 def _write_parts(path: Path, parts: Iterable[pa.Table]) -> int:

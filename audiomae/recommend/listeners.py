@@ -14,6 +14,7 @@ from audiomae.data.tables import Interactions
 from audiomae.errors import DataError
 from audiomae.recommend.catalogue import Catalogue
 from audiomae.recommend.histories import Histories
+from audiomae.recommend.mapped_rows import take_rows
 from audiomae.recommend.ranking_features import Listener
 from audiomae.recommend.tower_model import TowerModel
 
@@ -139,7 +140,9 @@ class ListenerReader:
                     here[played], longest=settings.longest, half_life_days=settings.half_life_days or None
                 )
             # Summed play by play in float64, so that the sum does not depend on the users beside.
-            past = (self.catalogue.history[items].astype(np.float64) * weights[:, :, None]).sum(axis=1)
+            past = (take_rows(self.catalogue.history, items).astype(np.float64) * weights[:, :, None]).sum(
+                axis=1
+            )
             block = fields.slice(first, _BLOCK) if isinstance(fields, pa.Table) else fields[part]
             vectors[part] = self.model.embed_users(
                 block, past.astype(np.float32), np.asarray(weights.sum(axis=1) > 0)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from audiomae.data.search import unit_rows
 
-__all__ = ["UnitRows", "release_pages"]
+__all__ = ["UnitRows", "release_pages", "take_rows"]
 
-GATHERED_ROWS = 256
-"""Rows read at once from all over a memory-mapped matrix; each may bring in a neighbourhood of pages."""
+GATHERED_ROWS = 64
+"""Rows read at once from all over a memory-mapped matrix; each may bring in a quarter of a megabyte around it."""
 
 
 class UnitRows:
@@ -30,21 +30,32 @@ class UnitRows:
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
         if isinstance(rows, slice):
-            return self._take(rows)
-        flat = rows.ravel()
-        unit = np.empty((len(flat), self._matrix.shape[1]), np.float32)
-        for start in range(0, len(flat), GATHERED_ROWS):
-            unit[start : start + GATHERED_ROWS] = self._take(flat[start : start + GATHERED_ROWS])
-        return unit.reshape(*rows.shape, -1)
+            unit = unit_rows(self._matrix[rows])
+            release_pages(self._matrix)
+            return unit
+        return unit_rows(take_rows(self._matrix, rows.ravel())).reshape(*rows.shape, self._matrix.shape[1])
 
-    def _take(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
-        unit = unit_rows(self._matrix[rows])
-        release_pages(self._matrix)
-        return unit
+
+def take_rows(matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return rows of a matrix, (*rows.shape, d); of a memory-mapped one, few pages at a time are held."""
+    if _mapping_of(matrix) is None:
+        return matrix[rows]
+    flat = rows.ravel()
+    taken = np.empty((len(flat), matrix.shape[1]), matrix.dtype)
+    for start in range(0, len(flat), GATHERED_ROWS):
+        part = slice(start, start + GATHERED_ROWS)
+        taken[part] = matrix[flat[part]]
+        release_pages(matrix)
+    return taken.reshape(*rows.shape, matrix.shape[1])
 
 
 def release_pages(array: NDArray[np.float32]) -> None:
     """Let go of the pages that reading a memory-mapped array has brought in; other arrays are left alone."""
-    held: object = array.base
-    if isinstance(held, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+    held = _mapping_of(array)
+    if held is not None and hasattr(mmap, "MADV_DONTNEED"):
         held.madvise(mmap.MADV_DONTNEED)
+
+
+def _mapping_of(array: NDArray[np.float32]) -> mmap.mmap | None:
+    held: object = array.base
+    return held if isinstance(held, mmap.mmap) else None

@@ -16,7 +16,7 @@ from audiomae.errors import FingerprintError
 from audiomae.recommend.baselines import Situation
 from audiomae.recommend.catalogue import Catalogue
 from audiomae.recommend.listeners import ListenerReader
-from audiomae.recommend.mapped_rows import UnitRows, release_pages
+from audiomae.recommend.mapped_rows import UnitRows
 from audiomae.recommend.recommender import FORMAT, Recommender
 from audiomae.recommend.top_lists import BlockLister, DotScorer
 from audiomae.recommend.tower_model import TowerModel
@@ -76,7 +76,6 @@ class TrainedTowers:
         for start in range(0, len(now.users), USER_BLOCK):
             users = now.users[start : start + USER_BLOCK]
             vectors[start : start + USER_BLOCK] = reader.known(names_of(now, users)).vectors
-            release_pages(self.catalogue.history)
         scale, gamma = float(self.meta["scale"]), float(self.meta["gamma"])
         bias = (gamma * self.catalogue.log_prior).astype(np.float32) if prior and gamma else None
         queries = (scale * vectors).astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from audiomae.data.search import unit_rows
-from audiomae.recommend.mapped_rows import UnitRows, release_pages
+from audiomae.recommend.mapped_rows import UnitRows, release_pages, take_rows
 
 
 def test_rows_of_a_file_are_those_of_the_matrix(tmp_path):
@@ -17,6 +17,10 @@ def test_rows_of_a_file_are_those_of_the_matrix(tmp_path):
     assert mapped[10:20].tolist() == unit[10:20].tolist()
     rows = np.random.default_rng(1).integers(0, 3000, (3, 900))
     assert mapped[rows].tolist() == unit[rows].tolist()
+    opened = np.load(tmp_path / "rows.npy", mmap_mode="r", allow_pickle=False)
+    for one in (matrix, opened):
+        assert take_rows(one, rows).tolist() == matrix[rows].tolist()
+        assert take_rows(one, rows[:0]).shape == (0, 900, 8)
 
 
 def test_arrays_in_memory_keep_their_values():
