@@ -12,6 +12,7 @@ from jaxtyping import install_import_hook
 
 # Shapes in signatures are checked at every call of the network, in tests alone.
 NETWORK = (
+    "augmentation",
     "autoencoder",
     "baselines",
     "clip_head",

@@ -134,7 +134,8 @@ def staged(out: str, index: str, staging: str = "") -> Iterator[Path]:
         staging: Local folder for a URL; empty for one in the cache.
 
     Raises:
-        StorageError: If the store holds such a folder that was not made in this staging folder.
+        StorageError: If the store holds such a folder that was not made in this staging folder, or no longer holds
+            the one that was.
     """
     if not is_url(out):
         yield Path(out)
@@ -147,6 +148,11 @@ def staged(out: str, index: str, staging: str = "") -> Iterator[Path]:
         raise StorageError(
             f"{out}: holds {index} already, and {folder}, the folder it was made in, is not here. Name that "
             "folder with --staging, or another --out."
+        )
+    if not held and (folder / COPIED).exists():
+        raise StorageError(
+            f"{out}: no longer holds what was made in {folder} and copied there. Remove that folder to begin anew, "
+            "or name another with --staging."
         )
     yield folder
     if (folder / index).exists():

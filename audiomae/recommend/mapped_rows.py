@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +12,6 @@ from numpy.typing import NDArray
 from audiomae.data.search import unit_rows
 
 __all__ = ["UnitRows", "release_pages", "take_rows"]
-
-GATHERED_ROWS = 64
-"""Rows read at once from all over a memory-mapped matrix; each may bring in a quarter of a megabyte around it."""
 
 
 class UnitRows:
@@ -37,16 +36,23 @@ class UnitRows:
 
 
 def take_rows(matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return rows of a matrix, (*rows.shape, d); of a memory-mapped one, few pages at a time are held."""
-    if _mapping_of(matrix) is None:
+    """Return rows of a matrix, (*rows.shape, d).
+
+    Of a memory-mapped one they are read from its file: through the mapping, each row may bring in two megabytes
+    around it that count as memory of this process.
+    """
+    if not isinstance(matrix, np.memmap) or _mapping_of(matrix) is None or not matrix.flags.c_contiguous:
         return matrix[rows]
-    flat = rows.ravel()
-    taken = np.empty((len(flat), matrix.shape[1]), matrix.dtype)
-    for start in range(0, len(flat), GATHERED_ROWS):
-        part = slice(start, start + GATHERED_ROWS)
-        taken[part] = matrix[flat[part]]
-        release_pages(matrix)
-    return taken.reshape(*rows.shape, matrix.shape[1])
+    distinct, places = np.unique(rows, return_inverse=True)
+    taken = np.empty((len(distinct), matrix.shape[1]), matrix.dtype)
+    size = matrix.shape[1] * matrix.itemsize
+    # Where a newer file has taken its place, the mapping still holds it.
+    with contextlib.suppress(FileNotFoundError), Path(str(matrix.filename)).open("rb", buffering=0) as file:
+        for place, row in enumerate(distinct.tolist()):
+            file.seek(matrix.offset + row * size)
+            taken[place] = np.frombuffer(file.read(size), matrix.dtype)
+        return taken[places.reshape(rows.shape)]
+    return np.asarray(matrix[rows])
 
 
 def release_pages(array: NDArray[np.float32]) -> None:

@@ -21,6 +21,7 @@ from audiomae.errors import ConfigError, DataError, FingerprintError, MissingErr
 from audiomae.recommend.catalogue import Catalogue
 from audiomae.recommend.index import Found, Index
 from audiomae.recommend.known_plays import SLICES, join_plays, read_slice
+from audiomae.recommend.list_places import first_of_each, keep_places
 from audiomae.recommend.listeners import ListenerReader, Listeners
 from audiomae.recommend.ranker import Ranker, order_by
 from audiomae.recommend.ranking_features import Items, code_artists, describe_candidates
@@ -168,6 +169,7 @@ class Recommender:
         per_artist: int | None = None,
         where: Mapping[str, str | Sequence[str]] | None = None,
         exclude_heard: bool = True,
+        unplayed: int = 0,
     ) -> Lists:
         """Make a list for each user.
 
@@ -179,6 +181,8 @@ class Recommender:
             per_artist: Songs of one artist at most; an unknown artist is nobody's.
             where: Tags that a song must have, such as {"genre": "Rock"}; of several values any will do.
             exclude_heard: Whether to leave out what a user has heard.
+            unplayed: Songs of a list, at least, that nobody is known to have played: the best of them take the
+                last places where they would not have made it; fewer where there are no more.
 
         Raises:
             ConfigError: If a number or the name of a tag makes no sense.
@@ -187,7 +191,34 @@ class Recommender:
         if k < 1 or (per_artist is not None and per_artist < 1):
             name, value = ("k", k) if k < 1 else ("per_artist", per_artist)
             raise ConfigError(f"{name} is {value}; it must be at least 1.")
+        if not 0 <= unplayed <= k:
+            raise ConfigError(f"unplayed is {unplayed}; it must be from 0 to the {k} songs of a list.")
         allowed = None if not where else self.having(where)
+        lists = self._make_lists(listeners, k, per_artist, allowed, exclude_heard)
+        if unplayed:
+            among = self.unplayed if allowed is None else self.unplayed & allowed
+            kept = self._make_lists(listeners, unplayed, per_artist, among, exclude_heard)
+            short = (self.unplayed[lists.rows] & (lists.rows >= 0)).sum(axis=1) < unplayed
+            for place in np.flatnonzero(short).tolist():
+                listed, reserved = ((two.rows[place], two.scores[place]) for two in (lists, kept))
+                rows, scores = keep_places(listed, reserved, self.artists, per_artist)
+                lists.rows[place, : len(rows)], lists.scores[place, : len(rows)] = rows, scores
+        return lists
+
+    @cached_property
+    def unplayed(self) -> NDArray[np.bool_]:
+        """Which items nobody is known to have played, (items,)."""
+        plays = np.bincount(self.reader.plays.tracks, minlength=len(self.catalogue))
+        return np.asarray(plays == 0)
+
+    def _make_lists(
+        self,
+        listeners: Listeners,
+        k: int,
+        per_artist: int | None,
+        allowed: NDArray[np.bool_] | None,
+        exclude_heard: bool,
+    ) -> Lists:
         lists = Lists(
             np.full((len(listeners.names), k), -1, np.int64), np.full((len(listeners.names), k), -np.inf)
         )
@@ -261,7 +292,7 @@ class Recommender:
         for place, rows, scores in zip(places, found.rows, found.scores, strict=True):
             kept = np.flatnonzero(rows >= 0)
             if per_artist is not None:
-                kept = kept[_first_of_each(self.artists[rows[kept]], per_artist)]
+                kept = kept[first_of_each(self.artists[rows[kept]], per_artist)]
             kept = kept[:k]
             lists.rows[place, : len(kept)], lists.scores[place, : len(kept)] = rows[kept], scores[kept]
         return np.asarray(lists.rows[places, -1] >= 0)
@@ -275,14 +306,3 @@ def _choose(listeners: Listeners, places: NDArray[np.int64]) -> Listeners:
         [listeners.known[place] for place in chosen],
         [listeners.heard[place] for place in chosen],
     )
-
-
-def _first_of_each(artists: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
-    """Return which entries are among the first `most` of their number; -1 always is."""
-    order = np.argsort(artists, kind="stable")
-    ordered = artists[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=-2))
-    sizes = np.diff(np.append(starts, len(ordered)))
-    nth = np.empty(len(artists), np.int64)
-    nth[order] = np.arange(len(artists)) - np.repeat(starts, sizes)
-    return (nth < most) | (artists < 0)

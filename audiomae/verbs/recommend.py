@@ -41,6 +41,7 @@ class RecommendConfig:
         liked: Track ids of songs that a user without an id likes: a,b,c or a JSON list.
         k: Songs of a list.
         per_artist: Songs of one artist in a list, at most; any number by default.
+        unplayed: Songs of a list, at least, that nobody is known to have played; fewer where there are no more.
         where: Tags that songs must have: '{"genre": "Rock"}'; of several values any will do.
         interactions: CSV or Parquet with plays that came after the training, known too.
         heard: Whether songs that the user has heard may be in his list.
@@ -57,6 +58,7 @@ class RecommendConfig:
     liked: str | tuple[str, ...] = ()
     k: int = 10
     per_artist: int | None = None
+    unplayed: int = 0
     where: dict[str, str | list[str]] = field(default_factory=dict)
     interactions: str | None = None
     heard: bool = False
@@ -80,6 +82,10 @@ class RecommendConfig:
             )
         if self.k < 1:
             raise ConfigError(f"k is {self.k}; it must be at least 1.")
+        if not 0 <= self.unplayed <= self.k:
+            raise ConfigError(
+                f"unplayed is {self.unplayed}; it must be from 0 to the {self.k} songs of a list."
+            )
 
 
 def recommend(config: RecommendConfig) -> int:
@@ -157,6 +163,7 @@ def _make_lists(recommender: Recommender, listeners: Listeners, config: Recommen
         per_artist=config.per_artist,
         where=config.where,
         exclude_heard=not config.heard,
+        unplayed=config.unplayed,
     )
 
 

@@ -118,6 +118,21 @@ def test_what_lies_in_a_store_is_not_replaced_by_who_did_not_make_it(store, tmp_
         pass
 
 
+def test_what_was_removed_from_a_store_does_not_come_back_unasked(store, tmp_path):
+    with staged("memory://out", "index.json", str(tmp_path / "mine")) as folder:
+        folder.mkdir()
+        (folder / "index.json").write_text("{}")
+    store.rm("/out", recursive=True)
+    with (
+        pytest.raises(
+            StorageError, match=r"no longer holds what was made in .*mine and copied there\. Remove"
+        ),
+        staged("memory://out", "index.json", str(tmp_path / "mine")),
+    ):
+        pass
+    assert not store.exists("/out/index.json")
+
+
 def test_a_folder_needs_no_staging(tmp_path):
     with staged(str(tmp_path / "out"), "index.json") as folder:
         assert folder == tmp_path / "out"

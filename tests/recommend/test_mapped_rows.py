@@ -21,6 +21,8 @@ def test_rows_of_a_file_are_those_of_the_matrix(tmp_path):
     for one in (matrix, opened):
         assert take_rows(one, rows).tolist() == matrix[rows].tolist()
         assert take_rows(one, rows[:0]).shape == (0, 900, 8)
+    (tmp_path / "rows.npy").unlink()
+    assert take_rows(opened, rows).tolist() == matrix[rows].tolist()
 
 
 def test_arrays_in_memory_keep_their_values():

@@ -123,6 +123,43 @@ def test_at_most_so_many_songs_of_an_artist(larger):
         assert [row for row in first if row in kept] == [row for row in kept if row in first]
 
 
+@pytest.mark.parametrize("per_artist", [None, 2])
+def test_places_are_kept_for_songs_that_nobody_has_played(larger, per_artist):
+    artists = larger.catalogue.items["artist"].to_pylist()
+    everyone = larger.reader.known(larger.reader.names)
+    new = set(np.flatnonzero(larger.unplayed).tolist())
+    assert set(range(630, 700)) <= new
+    usual = larger.recommend(everyone, 12, per_artist=per_artist)
+    assert min(len(new & set(rows)) for rows in usual.rows.tolist()) < 10
+    lists = larger.recommend(everyone, 12, per_artist=per_artist, unplayed=10)
+    best = larger.recommend(everyone, 10, per_artist=per_artist, unplayed=10)
+    for place, (rows, scores) in enumerate(zip(*lists, strict=True)):
+        before, now = usual.rows[place].tolist(), rows.tolist()
+        assert len(set(now)) == 12
+        assert len(new & set(now)) >= 10
+        assert per_artist or set(best.rows[place].tolist()) <= set(now) & new  # the best of them
+        assert (np.diff(scores) <= 0).all()
+        if len(new & set(before)) >= 10:
+            assert now == before
+        else:  # what makes way is what stood last, but for the limit
+            played = [row for row in before if row not in new]
+            left = [row for row in played if row in now]
+            assert per_artist or left == played[: len(left)]
+        counts = Counter(artists[row] for row in now if artists[row])
+        assert not per_artist or max(counts.values()) <= per_artist
+    alone = larger.recommend(larger.reader.known(["u07"]), 12, per_artist=per_artist, unplayed=10)
+    assert alone.rows[0].tolist() == lists.rows[everyone.names.index("u07")].tolist()
+
+
+def test_places_for_songs_nobody_played_go_back_where_there_are_none(small):
+    one = small.reader.known(["u00"])
+    rock = small.recommend(one, 60, where={"genre": "Jazz"}).rows[0]
+    new = {row for row in rock.tolist() if row >= 0 and small.unplayed[row]}
+    lists = small.recommend(one, 20, where={"genre": "Jazz"}, unplayed=20)
+    assert new <= set(lists.rows[0].tolist())
+    assert (lists.rows[0] >= 0).sum() == min(20, (rock >= 0).sum())
+
+
 def test_songs_are_chosen_by_tags(small):
     genres = small.catalogue.items["genre"].to_pylist()
     one = small.reader.known(["zoe"])
@@ -138,6 +175,8 @@ def test_songs_are_chosen_by_tags(small):
 
 
 def test_what_cannot_be_asked_is_refused(small):
+    with pytest.raises(ConfigError, match=r"unplayed is 11; it must be from 0 to the 10 songs of a list"):
+        small.recommend(small.reader.known(["u00"]), 10, unplayed=11)
     one = small.reader.known(["zoe"])
     for named, kind, line in (
         ({"k": 0}, ConfigError, "k is 0; it must be at least 1"),
