@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import select
 import shutil
 import subprocess
 import tempfile
@@ -21,6 +23,8 @@ from audiomae.errors import DecodeError
 __all__ = ["ffmpeg_version", "open_ffmpeg"]
 
 BLOCK_VALUES = 1 << 18
+PATIENCE_SECONDS = 60.0
+"""Time without a sample after which ffmpeg is given up."""
 TIMED = frozenset(("aiff", "ape", "asf", "caf", "flac", "matroska", "mov", "ogg", "tta", "wav", "wv"))
 """Containers that say how long they are; of others, such as bare AAC, ffprobe gives a guess."""
 
@@ -101,7 +105,7 @@ def read_blocks(
     assert process.stdout is not None
     width = 4 * channels
     size = max(BLOCK_VALUES // channels, 1) * width
-    while raw := process.stdout.read(size):
+    while raw := _read_or_give_up(path, process, size):
         whole = raw[: len(raw) // width * width]
         block = np.frombuffer(whole, dtype="<f4").reshape(-1, channels)
         if len(block):
@@ -115,6 +119,21 @@ def read_blocks(
             re.sub(r"^\[(\S+) @ 0x[0-9a-f]+\]", r"\1:", lines[0]) if lines else f"ffmpeg exits with {status}"
         )
         raise DecodeError(f"{path}: damaged: {said}")
+
+
+def _read_or_give_up(path: Path, process: subprocess.Popen[bytes], size: int) -> bytes:
+    """Read so many bytes, fewer at the end; end a process that hands over nothing for a long time."""
+    assert process.stdout is not None
+    raw = bytearray()
+    while len(raw) < size:
+        if not select.select([process.stdout], [], [], PATIENCE_SECONDS)[0]:
+            process.kill()
+            raise DecodeError(f"{path}: damaged: ffmpeg hands over nothing for {PATIENCE_SECONDS:g} s")
+        part = os.read(process.stdout.fileno(), size - len(raw))
+        if not part:
+            break
+        raw += part
+    return bytes(raw)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -178,7 +179,7 @@ def test_a_format_that_needs_ffmpeg_says_so_where_there_is_none(tmp_path):
 
 
 STUB = """#!{python}
-import json, sys
+import json, sys, time
 answer = json.loads({answer!r})
 name = sys.argv[0].rsplit("/", 1)[-1]
 if "-version" in sys.argv:
@@ -187,20 +188,28 @@ elif name == "ffprobe":
     print(json.dumps(answer["probe"]))
 else:
     sys.stdout.buffer.write(open(answer["raw"], "rb").read())
+    sys.stdout.flush()
+    time.sleep(answer["hangs"])
     sys.stderr.write(answer["says"])
 sys.exit(0 if name == "ffprobe" else answer["status"])
 """
 
 
 def put_ffmpeg(
-    folder: Path, samples: NDArray[np.float32], *, seconds: float, says: str = "", status: int = 0
+    folder: Path,
+    samples: NDArray[np.float32],
+    *,
+    seconds: float,
+    says: str = "",
+    status: int = 0,
+    hangs: float = 0,
 ) -> None:
     """Put an ffmpeg and an ffprobe on PATH that answer with what they are told to."""
     raw = folder / "samples.f32"
     samples.astype("<f4").tofile(raw)
     stream = {"sample_rate": "44100", "channels": samples.shape[1]}
     probe = {"streams": [stream], "format": {"duration": str(seconds), "format_name": "mov,mp4"}}
-    answer = json.dumps({"probe": probe, "raw": str(raw), "says": says, "status": status})
+    answer = json.dumps({"probe": probe, "raw": str(raw), "says": says, "status": status, "hangs": hangs})
     for name in ("ffmpeg", "ffprobe"):
         script = folder / name
         script.write_text(STUB.format(python=sys.executable, answer=answer))
@@ -233,6 +242,14 @@ def test_what_ffmpeg_complains_of_is_damaged_and_what_it_lacks_truncated(m4a):
     assert reason(m4a) == "damaged: ffmpeg exits with 3"
     put_ffmpeg(m4a.parent / "bin", mono, seconds=5.0)
     assert reason(m4a) == "truncated: 2.00 s of 5.00 s are there"
+
+
+def test_an_ffmpeg_that_hangs_is_given_up(m4a, monkeypatch):
+    monkeypatch.setattr(ffmpeg, "PATIENCE_SECONDS", 3.0)
+    put_ffmpeg(m4a.parent / "bin", tone(2, 44_100)[:, None], seconds=5.0, hangs=600)
+    started = time.monotonic()
+    assert reason(m4a) == "damaged: ffmpeg hands over nothing for 3 s"
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.skipif(not ffmpeg.ffmpeg_version(), reason="ffmpeg and ffprobe are not on PATH")
