@@ -182,7 +182,7 @@ def test_profiling_prints_the_phases_and_writes_no_run(small_corpus, tmp_path, c
 def test_ranks_draw_together_what_one_process_draws(small_corpus, monkeypatch, masks, weight, ranks):
     """Masks from several blocks, and clips that are changed."""
     monkeypatch.setattr(masked_task, "MASKS_DRAWN", 10)
-    task = task_of(small_corpus, masks=masks, batch=24, weight=weight, augment=AugmentConfig(0.4, 0.2, 3))
+    task = task_of(small_corpus, masks=masks, batch=24, weight=weight, augment=AugmentConfig(0.4, 0.2, 3.0))
     whole = task.draw(5, slice(0, 24))
     size = 24 // ranks
     parts = [task.draw(5, slice(rank * size, (rank + 1) * size)) for rank in range(ranks)]
@@ -199,7 +199,7 @@ def test_masks_of_the_first_block_do_not_depend_on_the_size_of_the_batch(small_c
 
 
 def test_changes_reach_the_loss_but_not_the_held_out_clips(small_corpus):
-    plain, changed = (task_of(small_corpus, augment=one) for one in (None, AugmentConfig(0.4, 0.2, 3)))
+    plain, changed = (task_of(small_corpus, augment=one) for one in (None, AugmentConfig(0.4, 0.2, 3.0)))
     share = slice(0, 16)
     first, second = (
         one.loss(one.module, one.draw(0, share))["rebuilding"].detach() for one in (plain, changed)
