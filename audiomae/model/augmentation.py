@@ -97,7 +97,7 @@ def warp_clips(
 
 def augment_clips(
     clips: Float[Tensor, "clips frames mels"],
-    others: Float[Tensor, "clips frames mels"],
+    others: Float[Tensor, "mixed frames mels"],
     draws: Float[Tensor, "clips 4"],
     config: AugmentConfig,
 ) -> Float[Tensor, "clips frames mels"]:
@@ -105,7 +105,7 @@ def augment_clips(
 
     Args:
         clips: Natural log-mels.
-        others: As many clips of other songs; any where nothing is mixed.
+        others: As many clips of other songs; none where nothing is mixed.
         draws: Four numbers in [0, 1) a clip: share mixed in, share of time shown, its place, move along the bands.
         config: How far.
     """
