@@ -206,8 +206,8 @@ class MaskedTask:
         """Return clips to mix in (none of them where nothing is mixed), and four draws a clip."""
         numbers = sample_numbers(step, share, batch=self.batch, rows=self.masks)
         draws = np.stack([uniform(numbers, self.seed, key) for key in range(13, 17)], axis=1)
-        chosen = (uniform(numbers, self.seed, 17) * len(self.stream)).astype(np.int64)
-        others = self.stream.read(chosen[: len(chosen) if self.augment.mix else 0])
+        mixed = numbers if self.augment.mix else numbers[:0]
+        others = self.stream.read((uniform(mixed, self.seed, 17) * len(self.stream)).astype(np.int64))
         return torch.from_numpy(others), torch.from_numpy(draws).float()
 
     def _views(self, clips: Tensor) -> Tensor:

@@ -82,10 +82,6 @@ class RecommendConfig:
             )
         if self.k < 1:
             raise ConfigError(f"k is {self.k}; it must be at least 1.")
-        if not 0 <= self.unplayed <= self.k:
-            raise ConfigError(
-                f"unplayed is {self.unplayed}; it must be from 0 to the {self.k} songs of a list."
-            )
 
 
 def recommend(config: RecommendConfig) -> int:

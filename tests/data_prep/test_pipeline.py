@@ -308,12 +308,12 @@ def test_settings_out_of_range_are_refused(songs, tmp_path, settings, message):
         prepare(songs, tmp_path / "out", **settings)
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_full_disk_is_one_line_and_leaves_the_corpus_as_it_was(songs, tmp_path, monkeypatch):
     prepare(songs, tmp_path / "out")
     before = files(tmp_path / "out")
     write_song(songs / "new.wav", 70)
     monkeypatch.setattr(pool, "prepare_song", full)  # forked workers started before do not see it
-    monkeypatch.setattr(pipeline, "prepare_in_order", in_this_process)
     with pytest.raises(
         StorageError, match=r"No space left on device\)\. What was there before is intact"
     ) as caught:
@@ -326,12 +326,3 @@ def test_a_full_disk_is_one_line_and_leaves_the_corpus_as_it_was(songs, tmp_path
 
 def full(*_: object) -> dict[str, Any]:
     raise OSError(28, "No space left on device")
-
-
-def in_this_process(jobs, _, mel, limits):
-    """The pool's loop, with its worker in this process."""
-    for number, job in enumerate(jobs):
-        result = pool.attempt(job.path, job.mels, mel, limits)
-        if "storage" in result:
-            raise StorageError(result["storage"])
-        yield number, result
