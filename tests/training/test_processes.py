@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -129,6 +130,33 @@ def test_a_process_killed_ends_all_and_the_rest_is_as_if_nothing_had_happened(sm
     assert on_two(["-m", "audiomae"], killed, tmp_path).returncode == 0
     for name in ("metrics.jsonl", "model.safetensors", "result.json"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_processes_asked_to_end_save_and_go_on_from_there(small_corpus, tmp_path):
+    config = settings(small_corpus, tmp_path / "asked", steps=100, checkpoint_every=1000)
+    process = subprocess.Popen(
+        [*TWO, "-m", "audiomae", *arguments(config, tmp_path)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    written, started = tmp_path / "asked" / "metrics.jsonl", time.monotonic()
+    while not (written.exists() and written.stat().st_size) and time.monotonic() - started < 300:
+        time.sleep(0.01)
+    ranks = [rank_of(process.pid, rank) for rank in (0, 1)]
+    asked = time.monotonic()
+    for rank in ranks:  # as a cluster's scheduler does
+        os.kill(rank, signal.SIGTERM)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert time.monotonic() - asked < 30
+    assert "the same command goes on from there" in said
+    assert not (tmp_path / "asked" / "result.json").exists()
+    (saved,) = (tmp_path / "asked" / "checkpoints").iterdir()
+    assert 0 < int(saved.name.removeprefix("step-")) < 100
+    assert on_two(["-m", "audiomae"], config, tmp_path).returncode == 0
+    steps = [json.loads(line)["step"] for line in written.read_text().splitlines() if '"loss"' in line]
+    assert steps == list(range(1, 101))
 
 
 def rank_of(launcher: int, rank: int) -> int:
