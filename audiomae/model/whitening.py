@@ -18,7 +18,7 @@ from audiomae.errors import DataError, MissingError
 
 __all__ = ["WhitenKind", "Whitening"]
 
-WhitenKind = Literal["within", "pca"]
+WhitenKind = Literal["within", "pca", "soft"]
 
 FORMAT = "audiomae-whitening/1"
 SMALLEST_SHARE = 1e-7
@@ -29,9 +29,9 @@ SMALLEST_SHARE = 1e-7
 class Whitening:
     """An affine map that brings the directions in which a collection's vectors differ to one scale.
 
-    Each entry is standardised, then the leading principal directions are kept and scaled, to variance 1 (`fit`) or
-    by how the clips of a track differ (`fit_within`); all steps are folded into one product. What it gives is not of
-    unit length: normalise it where a cosine is wanted.
+    Each entry is standardised, then the leading principal directions are kept and scaled, to variance 1 (`fit`), by
+    how the clips of a track differ (`fit_within`) or by the root of that (`fit_soft`); all steps are one product.
+    What it gives is not of unit length: normalise it where a cosine is wanted.
 
     Attributes:
         mean: Mean of the vectors it was fitted on, (d,).
@@ -108,6 +108,41 @@ class Whitening:
         within += 1e-3 * np.diag(variances)
         values, turned = np.linalg.eigh(within)
         matrix = directions @ (turned[:, ::-1] / np.sqrt(values[::-1]))
+        return cls(moments.mean, matrix.astype(np.float32), dict(about or {}))
+
+    @classmethod
+    def fit_soft(
+        cls,
+        tracks: Iterable[NDArray[np.floating]],
+        dims: int,
+        about: Mapping[str, str] | None = None,
+    ) -> Whitening:
+        """Learn half of the whitening of `fit_within`: a direction is scaled by the root of what that scales it by.
+
+        Directions in which vectors differ much stay longer than others, which classifiers live on. The result is
+        turned at random (alike for equal dims), so that the spread is shared out over all entries: a classifier that
+        standardises its input finds the lengths as they were left.
+
+        Args:
+            tracks: The vectors of one track after another, each (clips, d).
+            dims: Directions to keep, strongest first. Weak ones help too: keep most of them.
+            about: Strings to store with it.
+
+        Raises:
+            DataError: If the vectors, or the clips within their tracks, differ in too few directions.
+
+        Source: within-class covariance normalisation as in `fit_within`; the turn that balances variances, Jégou et
+        al. 2010, "Aggregating local descriptors into a compact image representation".
+        """
+        moments = Moments()
+        for block in tracks:
+            moments.add(block, together=True)
+        directions, _ = moments.leading_directions(dims)
+        values, turned = np.linalg.eigh(directions.T @ moments.within @ directions)
+        # A share of the largest keeps a direction that hardly varies within tracks from being blown up.
+        scales = (np.maximum(values, 0.0) + 1e-3 * values[-1]) ** -0.25
+        turn = np.linalg.qr(np.random.default_rng(0).normal(size=(dims, dims)))[0]
+        matrix = directions @ (turned * scales) @ turn
         return cls(moments.mean, matrix.astype(np.float32), dict(about or {}))
 
     @property

@@ -29,6 +29,7 @@ from audiomae.training.processes import make_accelerator, set_threads
 from audiomae.training.profile import profile_steps
 from audiomae.training.ranks import fail_together, name_lost_peers, refuse_differences
 from audiomae.training.runs import held_run, identify
+from audiomae.verbs.first_weights import copy_weights, open_first
 from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings
 from audiomae.verbs.profile_pretrain import print_profile
 
@@ -58,6 +59,8 @@ class PretrainConfig:
         resume: Whether to go on with a run that lies in the folder: auto, or never to refuse such a folder.
         masks: Masks that each clip read is used with; train.batch counts the masked clips.
         augment: How far the clips trained on are changed.
+        init: Run folder of a trained model to begin with instead of random weights: the same sizes and log-mels, any
+            corpus. The learning rate warms up and falls anew.
         profile: Steps to time instead of training; prints where the time goes and writes no run. 0 trains.
         train: How long, how fast and how carefully to train.
     """
@@ -78,6 +81,7 @@ class PretrainConfig:
     resume: Literal["auto", "never"] = "auto"
     masks: int = 1
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    init: str | None = None
     profile: int = 0
     train: LoopConfig = field(default_factory=LoopConfig)
 
@@ -133,15 +137,16 @@ def pretrain(config: PretrainConfig) -> int:
     with fail_together(accelerator):
         corpus = Corpus.open(config.corpus)
         _check(config, corpus, accelerator.num_processes * loop.accumulate)
-        identity, settings = _identity(config, corpus)
+        first = open_first(config.init, config.sizes, corpus) if config.init else None
+        identity, settings = _identity(config, corpus, first)
     refuse_differences(accelerator, identity)
     if config.profile:
-        return _profile(config, corpus, accelerator)
+        return _profile(config, corpus, accelerator, first)
     given, resume = dataclasses.asdict(config), config.resume == "auto"
     with held_run(out, accelerator, identity, settings, given, "pretrain", resume=resume) as needed:
         if not needed:
             return 0
-        outcome = _run(config, corpus, out, accelerator, identity)
+        outcome = _run(config, corpus, out, accelerator, identity, first)
     if accelerator.is_main_process and not outcome.finished:
         print(f"stopped at step {outcome.steps}; the same command goes on from there.", file=sys.stderr)
     elif accelerator.is_main_process:
@@ -190,18 +195,22 @@ def embedder_of(
     )
 
 
-def _identity(config: PretrainConfig, corpus: Corpus) -> tuple[str, dict[str, Any]]:
+def _identity(config: PretrainConfig, corpus: Corpus, first: Embedder | None) -> tuple[str, dict[str, Any]]:
     settings = {**dataclasses.asdict(config), "corpus_fingerprint": corpus.fingerprint}
-    # As runs were written down before there were these two.
-    unused = [name for name, used in (("masks", config.masks > 1), ("augment", config.augment)) if not used]
+    settings["init"] = first and first.fingerprint
+    # As runs were written down before there were these.
+    optional = ("masks", config.masks > 1), ("augment", config.augment), ("init", config.init)
+    unused = [name for name, used in optional if not used]
     return identify(settings, without=("corpus", "out", "resume", "profile", *unused))
 
 
-def _task(config: PretrainConfig, corpus: Corpus, pictures: Path | None) -> MaskedTask:
+def _task(
+    config: PretrainConfig, corpus: Corpus, pictures: Path | None, first: Embedder | None
+) -> MaskedTask:
     """Return the model with its first weights, and its data."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.train.seed)
-        return MaskedTask(
+        task = MaskedTask(
             corpus,
             config.sizes,
             MaskSettings(config.mask, config.ratio, config.longest),
@@ -213,13 +222,16 @@ def _task(config: PretrainConfig, corpus: Corpus, pictures: Path | None) -> Mask
             masks=config.masks,
             augment=config.augment,
         )
+    if first is not None:
+        copy_weights(first, task.autoencoder)
+    return task
 
 
-def _profile(config: PretrainConfig, corpus: Corpus, accelerator: Accelerator) -> int:
+def _profile(config: PretrainConfig, corpus: Corpus, accelerator: Accelerator, first: Embedder | None) -> int:
     """Time some steps, and print where they go; nothing is written."""
     loop = config.train
     with name_lost_peers(accelerator):
-        profile = profile_steps(_task(config, corpus, None), loop, accelerator, config.profile)
+        profile = profile_steps(_task(config, corpus, None, first), loop, accelerator, config.profile)
     if accelerator.is_main_process:
         print_profile(
             profile,
@@ -237,8 +249,9 @@ def _run(
     out: Path,
     accelerator: Accelerator,
     identity: str,
+    first: Embedder | None,
 ) -> Outcome:
-    task = _task(config, corpus, out / "pictures" if accelerator.is_main_process else None)
+    task = _task(config, corpus, out / "pictures" if accelerator.is_main_process else None, first)
     outcome = train(task, config.length, config.train, out, accelerator, identity)
     if accelerator.is_main_process and outcome.finished:
         embedder = embedder_of(config.sizes, outcome.weights, corpus, layer=config.layer, pool=config.pool)

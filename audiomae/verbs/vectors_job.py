@@ -207,7 +207,8 @@ class VectorsJob:
         if self.whiten_kind == "pca":
             return Whitening.fit((stack_vectors(part["vector"]) for part in parts), self.whiten, about)
         tracks = (track.vectors for part in parts for track in split_tracks(part))
-        return Whitening.fit_within(tracks, self.whiten, about)
+        fit = Whitening.fit_within if self.whiten_kind == "within" else Whitening.fit_soft
+        return fit(tracks, self.whiten, about)
 
     def _stored(self) -> Path:
         name = (

@@ -176,3 +176,37 @@ def test_whitening_within_brings_out_what_tells_tracks_apart():
     plain = Whitening.fit(every, 6).transform(every)
     hits = [(names[nearest(v, v, 1, without=range(360)).rows[:, 0]] == names).mean() for v in (plain, within)]
     assert hits[1] > hits[0] + 0.1
+
+
+def test_soft_whitening_takes_the_root_of_how_clips_of_a_track_differ():
+    tracks = make_tracks()
+    every, owner = np.concatenate(tracks), np.repeat(np.arange(40), 9)
+    white = Whitening.fit_soft(iter(tracks), 6)
+
+    def inside(rows: np.ndarray) -> np.ndarray:
+        means = np.stack([rows[owner == track].mean(axis=0) for track in range(40)])
+        return np.linalg.eigvalsh(np.cov((rows - means[owner]).T, bias=True))
+
+    standard = inside(StandardScaler().fit_transform(every))
+    # Of variances, the root; less a thousandth of the largest that is added to each before.
+    assert inside(white.transform(every)) == pytest.approx(
+        np.sort(standard / np.sqrt(standard + 1e-3 * standard.max())), rel=1e-3
+    )
+
+
+def test_soft_whitening_shares_the_spread_out_so_that_standardising_keeps_its_lengths():
+    generator = np.random.default_rng(2)
+    scales = np.geomspace(100, 1, 64)
+    tracks = [generator.normal(size=64) + generator.normal(size=(6, 64)) * scales for _ in range(60)]
+    mix = np.linalg.qr(generator.normal(size=(64, 64)))[0]
+    white = Whitening.fit_soft((track @ mix for track in tracks), 64).transform(np.concatenate(tracks) @ mix)
+    spread = white.std(axis=0)
+    assert spread.max() < 2 * spread.min()
+    lengths = np.linalg.eigvalsh(np.cov(white.T, bias=True))
+    again = np.linalg.eigvalsh(np.cov(StandardScaler().fit_transform(white).T, bias=True))
+    assert lengths[-1] > 3 * lengths[0]
+    assert np.corrcoef(np.log(lengths), np.log(again))[0, 1] > 0.99
+    assert (
+        Whitening.fit_soft((track @ mix for track in tracks), 64).fingerprint
+        == Whitening.fit_soft((track @ mix for track in tracks), 64).fingerprint
+    )

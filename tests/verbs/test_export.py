@@ -70,7 +70,7 @@ def test_layer_and_pooling_can_be_chosen_and_are_written_down(tiny_model, small_
     assert np.allclose(list(vectors.clips())[1].vector, expected.embed_mels(mels)[0].numpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["within", "pca"])
+@pytest.mark.parametrize("kind", ["within", "soft", "pca"])
 def test_a_fitted_whitening_evens_the_clips_out_and_stays_with_the_model(
     tiny_model, small_corpus, tmp_path, kind
 ):
@@ -78,11 +78,13 @@ def test_a_fitted_whitening_evens_the_clips_out_and_stays_with_the_model(
     vectors = run(model, small_corpus, tmp_path / "v", whiten=5, whiten_kind=kind, hop_seconds=0.5)
     clips = np.stack([clip.vector for clip in vectors.clips()])
     assert vectors.meta["whiten"] == vectors.dim == 5
-    tracks = clips.reshape(6, 15, 5) if kind == "within" else clips[None]
+    tracks = clips[None] if kind == "pca" else clips.reshape(6, 15, 5)
     inner = (tracks - tracks.mean(axis=1, keepdims=True)).reshape(-1, 5)
     spread = np.linalg.eigvalsh(np.cov(inner.T, bias=True))
     if kind == "pca":
         assert np.allclose(spread, 1, atol=1e-2)
+    elif kind == "soft":
+        assert 1.05 < spread.max() / spread.min() < np.sqrt(1001)
     else:
         # A little of the whole variance is added to that within tracks, so it ends below 1.
         assert spread.max() < 1.01
@@ -92,7 +94,7 @@ def test_a_fitted_whitening_evens_the_clips_out_and_stays_with_the_model(
     assert not (tmp_path / "v" / ".raw").exists()
     again = run(model, small_corpus, tmp_path / "again", whitening="model", hop_seconds=0.5)
     assert np.array_equal(np.stack([clip.vector for clip in again.clips()]), clips)
-    other = "pca" if kind == "within" else "within"
+    other = {"within": "pca", "pca": "soft", "soft": "within"}[kind]
     with pytest.raises(FingerprintError, match=f"whiten_kind '{kind}', not '{other}'"):
         run(model, small_corpus, tmp_path / "v", whiten=5, whiten_kind=other, hop_seconds=0.5)
 
