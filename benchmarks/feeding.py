@@ -27,7 +27,8 @@ from audiomae.data.corpus import Corpus
 from audiomae.model.config import model_of_size
 from audiomae.training.config import LoopConfig
 from audiomae.training.optimizer import make_optimizer
-from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings
+from audiomae.verbs.masked_settings import MaskSettings, PairSettings
+from audiomae.verbs.masked_task import MaskedTask
 
 
 class Rate(NamedTuple):

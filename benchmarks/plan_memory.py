@@ -41,7 +41,8 @@ from audiomae.training.optimizer import make_optimizer
 from audiomae.training.processes import make_accelerator
 from audiomae.training.profile import Stepper
 from audiomae.training.ranks import is_sharded
-from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings
+from audiomae.verbs.masked_settings import MaskSettings, PairSettings
+from audiomae.verbs.masked_task import MaskedTask
 from audiomae.verbs.plan_network import network_of
 
 CASES = (

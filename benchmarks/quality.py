@@ -1,6 +1,6 @@
 """Score a model's clip vectors on labelled clips, beside mel statistics, the untrained encoder and stored peers.
 
-    python benchmarks/quality.py RUN CORPUS BENCH [--dims 512] [--hop_seconds 15] [--seed 0]
+    python benchmarks/quality.py RUN CORPUS BENCH [--dims 512] [--soft_dims 2048] [--hop_seconds 15] [--seed 0]
 
 BENCH holds labels.csv, the clips it names, score.py (whose `score` gives the figures) and peers.npz. Whitenings
 are fitted on CORPUS, the training corpus, never on the judged clips; mel statistics and the untrained encoder get
@@ -69,6 +69,7 @@ def main() -> int:
     for name in ("run", "corpus", "bench"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--dims", type=int, default=512, help="dimensions of the whitenings")
+    parser.add_argument("--soft_dims", type=int, default=2048, help="dimensions of the soft whitening")
     parser.add_argument(
         "--hop_seconds", type=float, default=15.0, help="grid of the clips they are fitted on"
     )
@@ -100,6 +101,9 @@ def main() -> int:
         dims = min(options.dims, judged[name].shape[1])
         row(f"{name}, PCA-whitened", Whitening.fit(fitted_on, dims, at_most=True).transform(judged[name]))
         row(f"{name}, whitened within tracks", Whitening.fit_within(fitted_on, dims).transform(judged[name]))
+        dims = min(options.soft_dims, judged[name].shape[1])
+        soft = Whitening.fit_soft(fitted_on, dims, at_most=True)
+        row(f"{name}, whitened softly within tracks", soft.transform(judged[name]))
 
     if options.baselines:
         rows("mel statistics", list(corpus_statistics(corpus, trained.config.clip_frames, hop)))

@@ -25,7 +25,8 @@ from audiomae.model.probing import Score, bootstrap, retrieve_track
 from audiomae.training.config import LoopConfig
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.schedule import learning_rate_at
-from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings
+from audiomae.verbs.masked_settings import MaskSettings, PairSettings
+from audiomae.verbs.masked_task import MaskedTask
 from audiomae.verbs.pretrain import PretrainConfig
 from audiomae.verbs.probe_vectors import mel_statistics
 

@@ -116,6 +116,8 @@ class Whitening:
         tracks: Iterable[NDArray[np.floating]],
         dims: int,
         about: Mapping[str, str] | None = None,
+        *,
+        at_most: bool = False,
     ) -> Whitening:
         """Learn half of the whitening of `fit_within`: a direction is scaled by the root of what that scales it by.
 
@@ -127,9 +129,10 @@ class Whitening:
             tracks: The vectors of one track after another, each (clips, d).
             dims: Directions to keep, strongest first. Weak ones help too: keep most of them.
             about: Strings to store with it.
+            at_most: Whether to keep fewer directions where the vectors do not differ in as many.
 
         Raises:
-            DataError: If the vectors, or the clips within their tracks, differ in too few directions.
+            DataError: If the vectors differ in fewer than `dims` directions, or in none.
 
         Source: within-class covariance normalisation as in `fit_within`; the turn that balances variances, Jégou et
         al. 2010, "Aggregating local descriptors into a compact image representation".
@@ -137,11 +140,11 @@ class Whitening:
         moments = Moments()
         for block in tracks:
             moments.add(block, together=True)
-        directions, _ = moments.leading_directions(dims)
+        directions, variances = moments.leading_directions(dims, at_most=at_most)
         values, turned = np.linalg.eigh(directions.T @ moments.within @ directions)
         # A share of the largest keeps a direction that hardly varies within tracks from being blown up.
         scales = (np.maximum(values, 0.0) + 1e-3 * values[-1]) ** -0.25
-        turn = np.linalg.qr(np.random.default_rng(0).normal(size=(dims, dims)))[0]
+        turn = np.linalg.qr(np.random.default_rng(0).normal(size=(len(variances), len(variances))))[0]
         matrix = directions @ (turned * scales) @ turn
         return cls(moments.mean, matrix.astype(np.float32), dict(about or {}))
 

@@ -26,7 +26,7 @@ from audiomae.training.checkpoint import (
 )
 from audiomae.training.config import Length, LoopConfig
 from audiomae.training.optimizer import make_optimizer
-from audiomae.training.processes import draw_parts, gathered, prepare, whole_weights
+from audiomae.training.processes import compare_parts, draw_parts, gathered, prepare, whole_weights
 from audiomae.training.ranks import (
     agreed,
     common_seconds,
@@ -52,7 +52,10 @@ class Task(Protocol):
         """Return this process's share of the samples of a step, on the CPU; a function of its arguments alone."""
 
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """Return the loss under "loss", averaged over the samples, and any parts of it to write down."""
+        """Return the loss under "loss", averaged over the samples, and any parts of it to write down.
+
+        Where a step is cut into parts and the task has a `compare`, what that returned ends the batch.
+        """
 
     def evaluate(self, module: nn.Module, step: int) -> dict[str, float]:
         """Judge the module on held-out data; on the first process alone, or on all where the weights lie in parts."""
@@ -190,10 +193,12 @@ def _train(
             rate = learning_rate_at(progress, peak=config.learning_rate, warmup=config.warmup)
             for group in wrapped.param_groups:
                 group["lr"] = rate
+            compared = compare_parts(task, module, batches, accelerator)
             for number, batch in enumerate(batches):
                 last = number == len(batches) - 1
                 with contextlib.nullcontext() if last else accelerator.no_sync(module):
                     moved = tuple(value.to(accelerator.device, non_blocking=True) for value in batch)
+                    moved += compared[number]
                     with accelerator.autocast():
                         losses = task.loss(module, moved)
                     accelerator.backward(losses["loss"] / len(batches))

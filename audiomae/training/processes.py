@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from accelerate import Accelerator
@@ -20,6 +20,7 @@ from audiomae.training.config import LoopConfig
 from audiomae.training.ranks import fail_together, is_sharded
 
 __all__ = [
+    "compare_parts",
     "draw_parts",
     "gathered",
     "make_accelerator",
@@ -38,6 +39,14 @@ class Draws(Protocol):
 
     def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
         """Return a share of the samples of a step, on the CPU."""
+
+
+@runtime_checkable
+class Compares(Protocol):
+    """A task whose loss compares the samples of a step with each other."""
+
+    def compare(self, module: nn.Module, parts: list[tuple[Tensor, ...]]) -> list[tuple[Tensor, ...]]:
+        """Return what the loss of each part needs of the others."""
 
 
 def make_accelerator(config: LoopConfig) -> Accelerator:
@@ -109,6 +118,17 @@ def draw_parts(
     if accelerator.device.type != "cuda":
         return drawn
     return [tuple(value.pin_memory() for value in batch) for batch in drawn]
+
+
+def compare_parts(
+    task: Draws, module: nn.Module, batches: list[tuple[Tensor, ...]], accelerator: Accelerator
+) -> list[tuple[Tensor, ...]]:
+    """Return what the loss of each part needs of the others, so that cutting a step into parts changes nothing."""
+    if len(batches) == 1 or not isinstance(task, Compares):
+        return [()] * len(batches)
+    moved = [tuple(value.to(accelerator.device, non_blocking=True) for value in batch) for batch in batches]
+    with accelerator.autocast():
+        return task.compare(module, moved)
 
 
 def share_of(config: LoopConfig, accelerator: Accelerator, part: int) -> slice:

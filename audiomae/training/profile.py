@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 from audiomae.training.config import LoopConfig
 from audiomae.training.loop import Task
 from audiomae.training.optimizer import make_optimizer
-from audiomae.training.processes import draw_parts, prepare
+from audiomae.training.processes import compare_parts, draw_parts, prepare
 
 __all__ = ["PHASES", "Profile", "Stepper", "count_flops", "matrix_peak", "profile_steps"]
 
@@ -110,10 +110,12 @@ class Stepper:
             if marks is not None:
                 marks.mark()
 
+        compared = compare_parts(self.task, self.module, batches, self.accelerator)
         for number, batch in enumerate(batches):
             last = number == len(batches) - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.module):
                 moved = tuple(value.to(self.accelerator.device, non_blocking=True) for value in batch)
+                moved += compared[number]
                 mark(1)
                 with self.accelerator.autocast():
                     loss = self.task.loss(self.module, moved)["loss"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +12,17 @@ from torch import Tensor, nn
 
 from audiomae.data.clips import ClipStream, clip_starts, read_clips, uniform
 from audiomae.data.corpus import Corpus
-from audiomae.errors import ConfigError
 from audiomae.model.augmentation import AugmentConfig, augment_clips
 from audiomae.model.autoencoder import Autoencoder, normalise_patches, split_places
 from audiomae.model.baselines import nearest_column_loss, position_mean_loss
 from audiomae.model.clip_head import pair_loss
 from audiomae.model.config import ModelConfig
 from audiomae.model.level import normalise_clips
-from audiomae.model.masking import MaskKind, blank
 from audiomae.training.gather import gather_rows
 from audiomae.training.pictures import draw_reconstruction
+from audiomae.verbs.masked_settings import MaskSettings, PairSettings
 
-__all__ = ["MaskSettings", "MaskedTask", "PairSettings", "sample_numbers"]
+__all__ = ["MaskedTask", "sample_numbers"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -33,68 +31,6 @@ JUDGED_CLIPS = 256
 
 MASKS_DRAWN = 128
 """Masks that are drawn together, from a key of their own; a process draws those that its share of a batch needs."""
-
-
-@dataclass(frozen=True)
-class MaskSettings:
-    """Which patches are blanked: kind, share, longest span in columns."""
-
-    kind: MaskKind
-    ratio: float
-    longest: int
-
-    def draw(self, clips: int, sizes: ModelConfig, generator: torch.Generator) -> Tensor:
-        """Draw masks, (clips, columns, rows)."""
-        return blank(
-            self.kind,
-            clips,
-            sizes.columns,
-            sizes.rows,
-            ratio=self.ratio,
-            longest=self.longest,
-            generator=generator,
-        )
-
-    def check(self, sizes: ModelConfig) -> None:
-        """Refuse settings that leave nothing to see or to rebuild.
-
-        Raises:
-            ConfigError: With the value, the limit and the way out.
-        """
-        try:
-            self.draw(1, sizes, torch.Generator().manual_seed(0))
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
-
-
-@dataclass(frozen=True)
-class PairSettings:
-    """The clip-level term beside the reconstruction: two clips of a song against the clips of other songs.
-
-    Attributes:
-        weight: Weight of the term in the loss; 0 trains on reconstruction alone.
-        temperature: Divisor of the cosines.
-        nearest_seconds: Least distance between the starts of the two clips, in seconds.
-        farthest_seconds: Largest distance, in seconds.
-    """
-
-    weight: float = 0.3
-    temperature: float = 0.1
-    nearest_seconds: float = 4.0
-    farthest_seconds: float = 30.0
-
-    def __post_init__(self) -> None:
-        """Refuse values out of range."""
-        if self.weight < 0 or self.temperature <= 0:
-            raise ConfigError(
-                f"pairs.weight is {self.weight} and pairs.temperature {self.temperature}; the first must be 0 or "
-                "more, the second above 0."
-            )
-        if not 0 <= self.nearest_seconds < self.farthest_seconds:
-            raise ConfigError(
-                f"pairs.nearest_seconds {self.nearest_seconds} must be 0 or more and below pairs.farthest_seconds "
-                f"{self.farthest_seconds}."
-            )
 
 
 def sample_numbers(step: int, share: slice, *, batch: int, rows: int) -> Ints:
@@ -235,17 +171,53 @@ class MaskedTask:
         )
         return np.repeat(tracks, 2), np.stack([starts, second], axis=1).reshape(-1)
 
+    def _heard(self, batch: tuple[Tensor, ...]) -> Tensor:
+        """Return what the model hears of a batch: its clips, changed and normalised, once for each mask."""
+        clips = batch[0]
+        if self.augment:
+            clips = augment_clips(clips, batch[4], batch[5], self.augment)
+        return self._views(normalise_clips(clips, self.corpus.std))
+
+    def compare(self, module: nn.Module, parts: list[tuple[Tensor, ...]]) -> list[tuple[Tensor, ...]]:
+        """Compare the clips of all parts of a step, so that `loss` can take one part at a time.
+
+        Returns:
+            For each part the gradient of the clip-level term by its unit vectors, and the term's value.
+
+        Source: Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup".
+        """
+        if not self.pairs.weight:
+            return [() for _ in parts]
+        with torch.no_grad():  # one patch is rebuilt, since the whole network must be called
+            outs = [module(self._heard(part), part[1], part[2][:, :1]) for part in parts]
+        projected = torch.cat([out.projected for out in outs]).requires_grad_()
+        pairs = self._pair_loss(projected, torch.cat([part[3] for part in parts]))
+        (pull,) = torch.autograd.grad(pairs, projected)
+        # The loop averages over the parts; of this term, each part has its share of a sum.
+        pulls = (pull * len(parts)).chunk(len(parts))
+        return [(one, pairs.detach()) for one in pulls]
+
+    def _pair_loss(self, projected: Tensor, tracks: Tensor) -> Tensor:
+        """Return the clip-level term over the clips of all processes, so that their number changes nothing."""
+        return pair_loss(gather_rows(projected), gather_rows(tracks), self.pairs.temperature)
+
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """Return the reconstruction loss, and with the clip-level term the weighted sum and both parts."""
-        clips, seen, hidden, tracks, *changes = batch
-        if changes:
-            others, draws = changes
-            clips = augment_clips(clips, others, draws, self.augment)
-        out = module(self._views(normalise_clips(clips, self.corpus.std)), seen, hidden)
+        """Return the reconstruction loss, and with the clip-level term the weighted sum and both parts.
+
+        Args:
+            module: The network.
+            batch: From `draw`; where it is a part of a step, what `compare` gave for it follows.
+        """
+        _, seen, hidden, tracks, *_ = batch
+        out = module(self._heard(batch), seen, hidden)
         if not self.pairs.weight:
             return {"loss": out.loss}
-        # Over the clips of all processes, so that their number changes nothing.
-        pairs = pair_loss(gather_rows(out.projected), gather_rows(tracks), self.pairs.temperature)
+        if compared := batch[6 if self.augment else 4 :]:
+            pull, value = compared
+            pulled = (out.projected * pull).sum()
+            pairs = value + pulled - pulled.detach()
+        else:
+            pairs = self._pair_loss(out.projected, tracks)
         return {"loss": out.loss + self.pairs.weight * pairs, "rebuilding": out.loss, "pairs": pairs}
 
     def evaluate(self, module: nn.Module, step: int) -> dict[str, float]:

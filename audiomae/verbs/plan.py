@@ -181,7 +181,7 @@ def _need(
         gpus=gpus,
         batch=batch,
         accumulate=accumulate,
-        compared=0 if bare or not config.pairs else batch // accumulate,
+        compared=0 if bare or not config.pairs else batch,
         gather=not bare,
     )
     more = config.activations * GB if bare else 0.0

@@ -30,7 +30,8 @@ from audiomae.training.profile import profile_steps
 from audiomae.training.ranks import fail_together, name_lost_peers, refuse_differences
 from audiomae.training.runs import held_run, identify
 from audiomae.verbs.first_weights import copy_weights, open_first
-from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings
+from audiomae.verbs.masked_settings import MaskSettings, PairSettings
+from audiomae.verbs.masked_task import MaskedTask
 from audiomae.verbs.profile_pretrain import print_profile
 
 __all__ = ["PretrainConfig", "embedder_of", "pretrain", "with_projection"]
@@ -100,10 +101,10 @@ class PretrainConfig:
         if self.layer > self.sizes.depth:
             raise ConfigError(f"layer {self.layer} is beyond the encoder's {self.sizes.depth} blocks.")
         MaskSettings(self.mask, self.ratio, self.longest).check(self.sizes)
-        if self.pairs.weight and self.train.batch // self.train.accumulate < 4 * self.masks:
+        if self.pairs.weight and self.train.batch < 4 * self.masks:
             raise ConfigError(
-                f"a batch of {self.train.batch} in {self.train.accumulate} parts leaves no other song to compare "
-                f"with; the clip-level term takes parts of {4 * self.masks} clips or more. Use a larger --train.batch."
+                f"a batch of {self.train.batch} leaves no other song to compare with; the clip-level term takes "
+                f"{4 * self.masks} clips or more. Use a larger --train.batch."
             )
 
     @property

@@ -18,7 +18,8 @@ from audiomae.model.config import ModelConfig
 from audiomae.model.embedder import save
 from audiomae.training.config import LoopConfig
 from audiomae.verbs.first_weights import copy_weights
-from audiomae.verbs.masked_task import MaskedTask, PairSettings
+from audiomae.verbs.masked_settings import PairSettings
+from audiomae.verbs.masked_task import MaskedTask
 from audiomae.verbs.pretrain import PretrainConfig, pretrain
 
 TINY = ModelConfig(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)

@@ -17,7 +17,8 @@ from audiomae.model.clip_head import pair_loss
 from audiomae.model.config import ModelConfig
 from audiomae.training.config import LoopConfig
 from audiomae.verbs import masked_task
-from audiomae.verbs.masked_task import MaskedTask, MaskSettings, PairSettings, sample_numbers
+from audiomae.verbs.masked_settings import MaskSettings, PairSettings
+from audiomae.verbs.masked_task import MaskedTask, sample_numbers
 from audiomae.verbs.pretrain import PretrainConfig, pretrain
 
 TINY = ModelConfig(width=32, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)

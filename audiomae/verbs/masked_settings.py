@@ -1,0 +1,76 @@
+"""Settings of what `pretrain` blanks and compares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from audiomae.errors import ConfigError
+from audiomae.model.config import ModelConfig
+from audiomae.model.masking import MaskKind, blank
+
+__all__ = ["MaskSettings", "PairSettings"]
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """Which patches are blanked: kind, share, longest span in columns."""
+
+    kind: MaskKind
+    ratio: float
+    longest: int
+
+    def draw(self, clips: int, sizes: ModelConfig, generator: torch.Generator) -> Tensor:
+        """Draw masks, (clips, columns, rows)."""
+        return blank(
+            self.kind,
+            clips,
+            sizes.columns,
+            sizes.rows,
+            ratio=self.ratio,
+            longest=self.longest,
+            generator=generator,
+        )
+
+    def check(self, sizes: ModelConfig) -> None:
+        """Refuse settings that leave nothing to see or to rebuild.
+
+        Raises:
+            ConfigError: With the value, the limit and the way out.
+        """
+        try:
+            self.draw(1, sizes, torch.Generator().manual_seed(0))
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """The clip-level term beside the reconstruction: two clips of a song against the clips of other songs.
+
+    Attributes:
+        weight: Weight of the term in the loss; 0 trains on reconstruction alone.
+        temperature: Divisor of the cosines.
+        nearest_seconds: Least distance between the starts of the two clips, in seconds.
+        farthest_seconds: Largest distance, in seconds.
+    """
+
+    weight: float = 0.3
+    temperature: float = 0.1
+    nearest_seconds: float = 4.0
+    farthest_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        if self.weight < 0 or self.temperature <= 0:
+            raise ConfigError(
+                f"pairs.weight is {self.weight} and pairs.temperature {self.temperature}; the first must be 0 or "
+                "more, the second above 0."
+            )
+        if not 0 <= self.nearest_seconds < self.farthest_seconds:
+            raise ConfigError(
+                f"pairs.nearest_seconds {self.nearest_seconds} must be 0 or more and below pairs.farthest_seconds "
+                f"{self.farthest_seconds}."
+            )
