@@ -1,6 +1,7 @@
 """Score a model's clip vectors on labelled clips, beside mel statistics, the untrained encoder and stored peers.
 
     python benchmarks/quality.py RUN CORPUS BENCH [--dims 512] [--soft_dims 2048] [--hop_seconds 15] [--seed 0]
+                                 [--pool POOL]
 
 BENCH holds labels.csv, the clips it names, score.py (whose `score` gives the figures) and peers.npz. Whitenings
 are fitted on CORPUS, the training corpus, never on the judged clips; mel statistics and the untrained encoder get
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import numpy as np
 import torch
@@ -25,6 +27,7 @@ from audiomae.data.clips import clip_starts, read_clips
 from audiomae.data.corpus import Corpus
 from audiomae.model.corpus_vectors import embed_tracks
 from audiomae.model.embedder import Embedder, load, untrained
+from audiomae.model.pooling import Pool
 from audiomae.model.whitening import Whitening
 from audiomae.verbs.probe_vectors import mel_statistics, vectors_of_files
 
@@ -73,12 +76,13 @@ def main() -> int:
     parser.add_argument(
         "--hop_seconds", type=float, default=15.0, help="grid of the clips they are fitted on"
     )
+    parser.add_argument("--pool", choices=get_args(Pool), help="another pooling than the model recommends")
     parser.add_argument("--seed", type=int, default=0, help="seed of the untrained encoder")
     parser.add_argument("--baselines", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     scorer, corpus = load_scorer(options.bench), Corpus.open(options.corpus)
     names = [row["path"] for row in scorer.ROWS if row["task"] == "music_track"]
-    trained = load(options.run)
+    trained = load(options.run).with_pooling(pool=options.pool)
     embedders = {"model": trained}
     if options.baselines:
         embedders["untrained encoder"] = untrained(trained, seed=options.seed)

@@ -11,7 +11,13 @@ from torch import Tensor
 __all__ = ["Pool", "pool_tokens", "pooled_size"]
 
 Pool = Literal[
-    "mean", "freq_concat", "mean_std", "freq_concat_std", "freq_concat_flux", "freq_concat_std_flux"
+    "mean",
+    "freq_concat",
+    "mean_std",
+    "freq_concat_std",
+    "freq_concat_flux",
+    "freq_concat_std_flux",
+    "freq_concat_max_flux",
 ]
 
 
@@ -25,7 +31,8 @@ def pool_tokens(
         pool: `mean` over time and frequency; `mean_std`, with the deviation beside it; `freq_concat`, mean over
             time, with the frequency rows side by side; `freq_concat_std`, with the deviations over time beside
             the means; `freq_concat_flux`, with the mean absolute changes from one column to the next (zero for a
-            clip of one column); `freq_concat_std_flux`, with both.
+            clip of one column); `freq_concat_std_flux`, with both; `freq_concat_max_flux`, with the largest values
+            over time and the changes.
 
     Returns:
         `pooled_size` values a clip, in float32.
@@ -41,7 +48,9 @@ def pool_tokens(
     parts = [tokens.mean(dim=1)]
     if pool in ("freq_concat_std", "freq_concat_std_flux"):
         parts.append(tokens.var(dim=1, unbiased=False).clamp_min(1e-8).sqrt())
-    if pool in ("freq_concat_flux", "freq_concat_std_flux"):
+    if pool == "freq_concat_max_flux":
+        parts.append(tokens.amax(dim=1))
+    if pool in ("freq_concat_flux", "freq_concat_std_flux", "freq_concat_max_flux"):
         parts.append(tokens.diff(dim=1).abs().sum(dim=1) / max(1, tokens.shape[1] - 1))
     return torch.cat([part.flatten(1) for part in parts], dim=1)
 
@@ -53,6 +62,11 @@ def pooled_size(width: int, rows: int, pool: Pool) -> int:
         >>> pooled_size(192, 5, "freq_concat")
         960
     """
-    return width * {"mean": 1, "mean_std": 2, "freq_concat": rows, "freq_concat_std_flux": 3 * rows}.get(
-        pool, 2 * rows
-    )
+    each = {
+        "mean": 1,
+        "mean_std": 2,
+        "freq_concat": rows,
+        "freq_concat_std_flux": 3 * rows,
+        "freq_concat_max_flux": 3 * rows,
+    }
+    return width * each.get(pool, 2 * rows)

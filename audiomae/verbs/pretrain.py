@@ -78,7 +78,7 @@ class PretrainConfig:
     pairs: PairSettings = field(default_factory=PairSettings)
     held_out: float = 0.05
     layer: int = 0
-    pool: Pool = "freq_concat_std_flux"
+    pool: Pool = "freq_concat_max_flux"
     resume: Literal["auto", "never"] = "auto"
     masks: int = 1
     augment: AugmentConfig = field(default_factory=AugmentConfig)

@@ -26,6 +26,7 @@ SPREADS = [math.sqrt((9 + 4 + 1 + 16) / 4), math.sqrt((100 + 0 + 100 + 0) / 4)]
         ("freq_concat_std", [3.0, 20.0, 5.0, 20.0, 2.0, 10.0, 3.0, 1e-4]),
         ("freq_concat_flux", [3.0, 20.0, 5.0, 20.0, 4.0, 20.0, 6.0, 0.0]),
         ("freq_concat_std_flux", [3.0, 20.0, 5.0, 20.0, 2.0, 10.0, 3.0, 1e-4, 4.0, 20.0, 6.0, 0.0]),
+        ("freq_concat_max_flux", [3.0, 20.0, 5.0, 20.0, 5.0, 30.0, 8.0, 20.0, 4.0, 20.0, 6.0, 0.0]),
     ],
 )
 def test_each_kind_gives_what_a_hand_count_gives(pool, expected):
