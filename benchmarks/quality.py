@@ -5,7 +5,8 @@
 
 BENCH holds labels.csv, the clips it names, score.py (whose `score` gives the figures) and peers.npz. Whitenings
 are fitted on CORPUS, the training corpus, never on the judged clips; mel statistics and the untrained encoder get
-the same treatment as the model. Prints a markdown table.
+the same treatment as the model; peers, of whom only the clips of BENCH are at hand, have theirs fitted on the music
+clips there that are not judged. Prints a markdown table.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +64,22 @@ def corpus_vectors(embedder: Embedder, corpus: Corpus, hop_frames: int) -> list[
     """Return the vectors of each track's clips."""
     tracks = embed_tracks(embedder, corpus, range(len(corpus)), hop_frames=hop_frames, batch=64)
     return [track.vectors for track in tracks]
+
+
+def unjudged(where: dict[str, int], judged: list[str], vectors: Vectors) -> list[Vectors]:
+    """Return a peer's vectors of the music clips that are not judged, those of each track together.
+
+    Args:
+        where: Row of each clip, by its name, such as t0060_0.ogg for a clip of track t0060.
+        judged: Names of the judged clips.
+        vectors: The peer's, (rows, values).
+    """
+    left = sorted(set(where) - {Path(name).name for name in judged})
+    tracks: dict[str, list[int]] = {}
+    for name in left:
+        if re.fullmatch(r"t\d+_\d+\.ogg", name):
+            tracks.setdefault(name.split("_")[0], []).append(where[name])
+    return [vectors[rows].astype(np.float32) for rows in tracks.values()]
 
 
 def main() -> int:
@@ -119,6 +137,8 @@ def main() -> int:
             order = [where[Path(name).name] for name in names]
             for name in sorted(set(peers.files) - {"path"}):
                 row(name, peers[name][order])
+                fitted = Whitening.fit_soft(unjudged(where, names, peers[name]), options.dims, at_most=True)
+                row(f"{name}, whitened softly within tracks", fitted.transform(peers[name][order]))
     return 0
 
 
