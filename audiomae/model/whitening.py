@@ -132,7 +132,7 @@ class Whitening:
             at_most: Whether to keep fewer directions where the vectors do not differ in as many.
 
         Raises:
-            DataError: If the vectors differ in fewer than `dims` directions, or in none.
+            DataError: If the vectors differ in fewer than `dims` directions, or clips never within their tracks.
 
         Source: within-class covariance normalisation as in `fit_within`; the turn that balances variances, Jégou et
         al. 2010, "Aggregating local descriptors into a compact image representation".
@@ -142,6 +142,11 @@ class Whitening:
             moments.add(block, together=True)
         directions, variances = moments.leading_directions(dims, at_most=at_most)
         values, turned = np.linalg.eigh(directions.T @ moments.within @ directions)
+        if values[-1] <= SMALLEST_SHARE * variances[0]:
+            raise DataError(
+                f"the clips of a track do not differ from each other ({moments.count} clips): nothing to even out. "
+                "Use --whiten_kind pca."
+            )
         # A share of the largest keeps a direction that hardly varies within tracks from being blown up.
         scales = (np.maximum(values, 0.0) + 1e-3 * values[-1]) ** -0.25
         turn = np.linalg.qr(np.random.default_rng(0).normal(size=(len(variances), len(variances))))[0]

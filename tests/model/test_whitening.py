@@ -210,3 +210,8 @@ def test_soft_whitening_shares_the_spread_out_so_that_standardising_keeps_its_le
         Whitening.fit_soft((track @ mix for track in tracks), 64).fingerprint
         == Whitening.fit_soft((track @ mix for track in tracks), 64).fingerprint
     )
+
+
+def test_soft_whitening_of_one_clip_a_track_is_refused(vectors):
+    with pytest.raises(DataError, match=r"do not differ from each other \(300 clips\).*--whiten_kind pca"):
+        Whitening.fit_soft((row[None] for row in vectors), 5)
