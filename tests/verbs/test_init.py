@@ -37,7 +37,7 @@ def config(corpus: Path, out: Path, *, steps: int = 6, **changes) -> PretrainCon
 def first(small_corpus, tmp_path_factory) -> Path:
     """A model that has learned something."""
     out = tmp_path_factory.mktemp("first") / "run"
-    pretrain(config(small_corpus, out, steps=60, train={"batch": 16, "learning_rate": 3e-3, "log_every": 20}))
+    pretrain(config(small_corpus, out, steps=10, train={"batch": 16, "learning_rate": 3e-3}))
     return out
 
 
