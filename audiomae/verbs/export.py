@@ -51,7 +51,7 @@ class ExportConfig:
         pool: How the tokens of a clip become one vector; what the model recommends by default.
         whiten: Dimensions of a whitening, fitted on these clips and stored with the model; 0 for none.
         whiten_kind: What the whitening evens out: within, how clips of one track differ; soft, half of that, which
-            suits classifiers too and takes more dimensions; or pca, how all clips differ.
+            costs classifiers less and takes more dimensions; or pca, how all clips differ.
         whitening: Whitening to use again: a file, or `model` for the one stored with the model.
         hop_seconds: Distance between the starts of neighbouring clips, in seconds.
         batch: Clips a forward pass.
