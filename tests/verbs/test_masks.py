@@ -140,7 +140,7 @@ def test_training_with_masks_learns_and_ends(small_corpus, tmp_path, capsys):
             0.0,
             r"batch 16 cannot be cut into 1 parts of whole clips with 3 masks each\. Use a multiple of 3",
         ),
-        (8, 16, 0.3, r"parts of 32 clips or more"),
+        (8, 16, 0.3, r"takes 32 clips or more"),
         (0, 16, 0.3, r"masks 0; the first must be 0 or more, the second 1 or more"),
     ],
 )
