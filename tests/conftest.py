@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,27 @@ from audiomae.data.shards import CorpusWriter
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def power_cut(monkeypatch) -> Callable[[type, int], contextlib.AbstractContextManager[None]]:
+    """Ends the training within the block when a kind of task is asked for the samples of a step."""
+
+    @contextlib.contextmanager
+    def at(task: type, last: int) -> Iterator[None]:
+        draw = task.draw
+
+        def die(self, step, share):
+            if step == last:
+                raise RuntimeError("power cut")
+            return draw(self, step, share)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(task, "draw", die)
+            with pytest.raises(RuntimeError, match="power cut"):
+                yield
+
+    return at
 
 
 @pytest.fixture

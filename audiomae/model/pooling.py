@@ -20,6 +20,17 @@ Pool = Literal[
     "freq_concat_max_flux",
 ]
 
+Statistic = Literal["std", "max", "flux"]
+
+BESIDE_THE_MEAN: dict[Pool, tuple[Statistic, ...]] = {
+    "freq_concat": (),
+    "freq_concat_std": ("std",),
+    "freq_concat_flux": ("flux",),
+    "freq_concat_std_flux": ("std", "flux"),
+    "freq_concat_max_flux": ("max", "flux"),
+}
+"""What stands beside the mean over time, each with the frequency rows side by side."""
+
 
 def pool_tokens(
     tokens: Float[Tensor, "clips columns rows width"], pool: Pool
@@ -45,14 +56,18 @@ def pool_tokens(
     if pool == "mean_std":
         spread = tokens.var(dim=(1, 2), unbiased=False).clamp_min(1e-8).sqrt()
         return torch.cat([tokens.mean(dim=(1, 2)), spread], dim=1)
-    parts = [tokens.mean(dim=1)]
-    if pool in ("freq_concat_std", "freq_concat_std_flux"):
-        parts.append(tokens.var(dim=1, unbiased=False).clamp_min(1e-8).sqrt())
-    if pool == "freq_concat_max_flux":
-        parts.append(tokens.amax(dim=1))
-    if pool in ("freq_concat_flux", "freq_concat_std_flux", "freq_concat_max_flux"):
-        parts.append(tokens.diff(dim=1).abs().sum(dim=1) / max(1, tokens.shape[1] - 1))
+    parts = [tokens.mean(dim=1), *(_over_time(tokens, name) for name in BESIDE_THE_MEAN[pool])]
     return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def _over_time(
+    tokens: Float[Tensor, "clips columns rows width"], name: Statistic
+) -> Float[Tensor, "clips rows width"]:
+    if name == "std":
+        return tokens.var(dim=1, unbiased=False).clamp_min(1e-8).sqrt()
+    if name == "max":
+        return tokens.amax(dim=1)
+    return tokens.diff(dim=1).abs().sum(dim=1) / max(1, tokens.shape[1] - 1)
 
 
 def pooled_size(width: int, rows: int, pool: Pool) -> int:
@@ -62,11 +77,6 @@ def pooled_size(width: int, rows: int, pool: Pool) -> int:
         >>> pooled_size(192, 5, "freq_concat")
         960
     """
-    each = {
-        "mean": 1,
-        "mean_std": 2,
-        "freq_concat": rows,
-        "freq_concat_std_flux": 3 * rows,
-        "freq_concat_max_flux": 3 * rows,
-    }
-    return width * each.get(pool, 2 * rows)
+    if pool in BESIDE_THE_MEAN:
+        return width * rows * (1 + len(BESIDE_THE_MEAN[pool]))
+    return width * (2 if pool == "mean_std" else 1)

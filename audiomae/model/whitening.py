@@ -99,9 +99,7 @@ class Whitening:
 
         Source: within-class covariance normalisation, Hatch et al. 2006 (Interspeech), with tracks as classes.
         """
-        moments = Moments()
-        for block in tracks:
-            moments.add(block, together=True)
+        moments = Moments.of_tracks(tracks)
         directions, variances = moments.leading_directions(dims)
         within = directions.T @ moments.within @ directions
         # A share of the whole keeps a direction that hardly varies within tracks from being blown up.
@@ -137,9 +135,7 @@ class Whitening:
         Source: within-class covariance normalisation as in `fit_within`; the turn that balances variances, Jégou et
         al. 2010, "Aggregating local descriptors into a compact image representation".
         """
-        moments = Moments()
-        for block in tracks:
-            moments.add(block, together=True)
+        moments = Moments.of_tracks(tracks)
         directions, variances = moments.leading_directions(dims, at_most=at_most)
         values, turned = np.linalg.eigh(directions.T @ moments.within @ directions)
         if values[-1] <= SMALLEST_SHARE * variances[0]:
@@ -226,6 +222,14 @@ class Moments:
         self.count = 0
         self.origin = self.total = np.zeros(0)
         self.products = self.between = np.zeros((0, 0))
+
+    @classmethod
+    def of_tracks(cls, tracks: Iterable[NDArray[np.floating]]) -> Moments:
+        """Take in the vectors of one track after another, each (clips, d)."""
+        moments = cls()
+        for block in tracks:
+            moments.add(block, together=True)
+        return moments
 
     def add(self, block: NDArray[np.floating], *, together: bool = False) -> None:
         """Take in (vectors, d); `together` says that they belong to one track."""

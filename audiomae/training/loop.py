@@ -193,12 +193,11 @@ def _train(
             rate = learning_rate_at(progress, peak=config.learning_rate, warmup=config.warmup)
             for group in wrapped.param_groups:
                 group["lr"] = rate
-            compared = compare_parts(task, module, batches, accelerator)
+            batches = compare_parts(task, module, batches, accelerator)
             for number, batch in enumerate(batches):
                 last = number == len(batches) - 1
                 with contextlib.nullcontext() if last else accelerator.no_sync(module):
                     moved = tuple(value.to(accelerator.device, non_blocking=True) for value in batch)
-                    moved += compared[number]
                     with accelerator.autocast():
                         losses = task.loss(module, moved)
                     accelerator.backward(losses["loss"] / len(batches))

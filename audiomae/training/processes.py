@@ -123,12 +123,13 @@ def draw_parts(
 def compare_parts(
     task: Draws, module: nn.Module, batches: list[tuple[Tensor, ...]], accelerator: Accelerator
 ) -> list[tuple[Tensor, ...]]:
-    """Return what the loss of each part needs of the others, so that cutting a step into parts changes nothing."""
+    """Return the parts of a step, each with what its loss needs of the others: cutting a step changes nothing."""
     if len(batches) == 1 or not isinstance(task, Compares):
-        return [()] * len(batches)
+        return batches
     moved = [tuple(value.to(accelerator.device, non_blocking=True) for value in batch) for batch in batches]
     with accelerator.autocast():
-        return task.compare(module, moved)
+        compared = task.compare(module, moved)
+    return [(*batch, *more) for batch, more in zip(moved, compared, strict=True)]
 
 
 def share_of(config: LoopConfig, accelerator: Accelerator, part: int) -> slice:

@@ -110,12 +110,11 @@ class Stepper:
             if marks is not None:
                 marks.mark()
 
-        compared = compare_parts(self.task, self.module, batches, self.accelerator)
+        batches = compare_parts(self.task, self.module, batches, self.accelerator)
         for number, batch in enumerate(batches):
             last = number == len(batches) - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.module):
                 moved = tuple(value.to(self.accelerator.device, non_blocking=True) for value in batch)
-                moved += compared[number]
                 mark(1)
                 with self.accelerator.autocast():
                     loss = self.task.loss(self.module, moved)["loss"]

@@ -59,20 +59,11 @@ def test_it_goes_on_from_what_the_other_model_knew(small_corpus, first, tmp_path
 
 
 def test_a_killed_run_that_began_with_a_model_ends_as_one_that_was_not(
-    small_corpus, first, tmp_path, monkeypatch
+    small_corpus, first, tmp_path, power_cut
 ):
     pretrain(config(small_corpus, tmp_path / "whole", init=str(first)))
-    draw = MaskedTask.draw
-
-    def die_at_five(self, step, share):
-        if step == 5:
-            raise RuntimeError("power cut")
-        return draw(self, step, share)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(MaskedTask, "draw", die_at_five)
-        with pytest.raises(RuntimeError, match="power cut"):
-            pretrain(config(small_corpus, tmp_path / "cut", init=str(first)))
+    with power_cut(MaskedTask, 5):
+        pretrain(config(small_corpus, tmp_path / "cut", init=str(first)))
     pretrain(config(small_corpus, tmp_path / "cut", init=str(first)))
     for name in ("model.safetensors", "config.json", "metrics.jsonl", "result.json"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name

@@ -23,6 +23,7 @@ from audiomae.model.augmentation import AugmentConfig
 from audiomae.model.config import ModelConfig
 from audiomae.training.config import LoopConfig
 from audiomae.verbs.masked_settings import PairSettings
+from audiomae.verbs.masked_task import MaskedTask
 from audiomae.verbs.pretrain import PretrainConfig, pretrain
 
 TINY = ModelConfig(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
@@ -66,21 +67,10 @@ def test_the_learned_model_beats_guessing_the_mean_on_held_out_tracks(small_corp
 
 
 @pytest.mark.parametrize("pairs", [PairSettings(weight=0.0), PairSettings(weight=0.5)])
-def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(small_corpus, tmp_path, monkeypatch, pairs):
+def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(small_corpus, tmp_path, power_cut, pairs):
     pretrain(config(small_corpus, tmp_path / "whole", pairs=pairs))
-    from audiomae.verbs.masked_task import MaskedTask
-
-    draw = MaskedTask.draw
-
-    def die_at_five(self, step, share):
-        if step == 5:
-            raise RuntimeError("power cut")
-        return draw(self, step, share)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(MaskedTask, "draw", die_at_five)
-        with pytest.raises(RuntimeError, match="power cut"):
-            pretrain(config(small_corpus, tmp_path / "cut", pairs=pairs))
+    with power_cut(MaskedTask, 5):
+        pretrain(config(small_corpus, tmp_path / "cut", pairs=pairs))
     assert not (tmp_path / "cut" / "model.safetensors").exists()
     pretrain(config(small_corpus, tmp_path / "cut", pairs=pairs))
     assert files_that_must_match(tmp_path / "cut") == files_that_must_match(tmp_path / "whole")
@@ -189,8 +179,6 @@ def test_a_cut_checkpoint_is_named(small_corpus, tmp_path):
 def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint(
     small_corpus, tmp_path, monkeypatch
 ):
-    from audiomae.verbs.masked_task import MaskedTask
-
     loss = MaskedTask.loss
     calls = []
 

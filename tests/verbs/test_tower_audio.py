@@ -77,21 +77,12 @@ def test_the_blocks_asked_for_are_trained_and_no_other(
 
 
 def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(
-    plays, small_corpus, tiny_model, tmp_path, monkeypatch
+    plays, small_corpus, tiny_model, tmp_path, power_cut
 ):
     audio = AudioSettings(str(small_corpus), str(tiny_model), blocks=1)
     train_towers(config(plays, tmp_path / "whole", audio))
-    draw = AudioTask.draw
-
-    def die_at_three(self, step, share):
-        if step == 3:
-            raise RuntimeError("power cut")
-        return draw(self, step, share)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(AudioTask, "draw", die_at_three)
-        with pytest.raises(RuntimeError, match="power cut"):
-            train_towers(config(plays, tmp_path / "cut", audio))
+    with power_cut(AudioTask, 3):
+        train_towers(config(plays, tmp_path / "cut", audio))
     train_towers(config(plays, tmp_path / "cut", audio))
     for name in ("encoder/model.safetensors", "towers/towers.safetensors", "recommender.json"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -117,20 +117,11 @@ def test_the_folder_recommends(tables, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["mixed", "uniform"])
-def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(tables, tmp_path, monkeypatch, kind):
+def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(tables, tmp_path, power_cut, kind):
     settings = {"negatives": NegativeSettings(kind=kind, extra=8)}
     train_towers(config(tables, tmp_path / "whole", **settings))
-    draw = TowerTask.draw
-
-    def die_at_five(self, step, share):
-        if step == 5:
-            raise RuntimeError("power cut")
-        return draw(self, step, share)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(TowerTask, "draw", die_at_five)
-        with pytest.raises(RuntimeError, match="power cut"):
-            train_towers(config(tables, tmp_path / "cut", **settings))
+    with power_cut(TowerTask, 5):
+        train_towers(config(tables, tmp_path / "cut", **settings))
     assert not (tmp_path / "cut" / "recommender.json").exists()
     train_towers(config(tables, tmp_path / "cut", **settings))
     assert files_that_must_match(tmp_path / "cut") == files_that_must_match(tmp_path / "whole")
