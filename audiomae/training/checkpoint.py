@@ -182,19 +182,19 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: Optimizer) -> dict
     state = read_json(path / "state.json", format=_FORMAT)
     weights = {name: value.detach() for name, value in module.state_dict().items()}
     shapes = {name: value.shape for name, value in weights.items()}
-    moments = empty_state(module)
     with torch.no_grad():
         if (path / "shards").is_dir():
             found = shapes_of_parts(path / "shards")
             _refuse_other(path, found, shapes)
-            moments = {name: value for name, value in moments.items() if _OPTIMIZER + name in found}
+            stored_parts = [name for name in found if name.startswith(_OPTIMIZER)]
+            moments = empty_state(module, [name.removeprefix(_OPTIMIZER) for name in stored_parts])
             named = {_OPTIMIZER + name: value for name, value in moments.items()}
             read_parts(path / "shards", {**weights, **named})
         else:
             tensors = read_tensors(path / "model.safetensors")
             _refuse_other(path, {name: value.shape for name, value in tensors.items()}, shapes)
             stored = read_tensors(path / "optimizer.safetensors")
-            moments = {name: value for name, value in moments.items() if name in stored}
+            moments = empty_state(module, stored)
             for name, target in weights.items():
                 copy_into(target, tensors[name])
             for name, target in moments.items():

@@ -39,9 +39,10 @@ class LoopConfig:
     Attributes:
         batch: Samples in one optimiser step, over all processes together.
         accumulate: Parts that a process cuts its share of the batch into, to save memory.
-        learning_rate: Peak learning rate of AdamW.
+        optimizer: adamw, or muon for the matrices inside the blocks (AdamW for the rest), at the same learning rate.
+        learning_rate: Peak learning rate.
         warmup: Share of the training in which the learning rate rises, in [0, 1).
-        weight_decay: AdamW's decay of matrices; biases and norms are spared.
+        weight_decay: Decay of matrices; biases and norms are spared.
         beta2: AdamW's second-moment decay.
         clip_norm: Largest gradient norm; longer gradients are scaled down to it. 0 switches it off.
         precision: Arithmetic of the forward pass; losses and norms stay in float32.
@@ -58,6 +59,7 @@ class LoopConfig:
 
     batch: int = 64
     accumulate: int = 1
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = 1e-3
     warmup: float = 0.05
     weight_decay: float = 0.05

@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from audiomae.errors import ConfigError
 from audiomae.training.config import LoopConfig
+from audiomae.training.muon import Muon
 
 __all__ = ["empty_state", "fill_state", "make_optimizer", "named_state"]
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
-
 
 def make_optimizer(module: nn.Module, config: LoopConfig) -> Optimizer:
-    """Return AdamW that decays matrices only; fused where there is a GPU, or the module asks for it."""
-    named = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
+    """Return the optimiser, which decays matrices only; AdamW is fused on a GPU, or where the module asks for it.
+
+    Raises:
+        ConfigError: If Muon is asked for and the module has no blocks.
+    """
+    turned = _block_matrices(module) if config.optimizer == "muon" else []
+    taken = {id(value) for value in turned}
+    others = [value for value in module.parameters() if value.requires_grad and id(value) not in taken]
     groups = [
-        {"params": [value for _, value in named if value.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [value for _, value in named if value.ndim < 2], "weight_decay": 0.0},
+        {"params": [value for value in others if value.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [value for value in others if value.ndim < 2], "weight_decay": 0.0},
     ]
     fused = torch.cuda.is_available() or bool(getattr(module, "fused_optimizer", False))
-    return AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2), fused=fused)
+    rate, betas = config.learning_rate, (0.9, config.beta2)
+    if config.optimizer == "adamw":
+        return AdamW(groups, lr=rate, betas=betas, fused=fused)
+    if not turned:
+        raise ConfigError(
+            "train.optimizer muon moves the matrices inside a network's blocks, and this one has none. Use adamw."
+        )
+    return Muon(turned, groups, lr=rate, weight_decay=config.weight_decay, betas=betas, fused=fused)
+
+
+def _block_matrices(module: nn.Module) -> list[nn.Parameter]:
+    """Return the matrices of linear layers that stand in a row of blocks: not a network's first and last ones."""
+    rows = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
+    layers = [part for row in rows for part in row.modules() if isinstance(part, nn.Linear)]
+    return [part.weight for part in layers if part.weight.requires_grad]
 
 
 def named_state(module: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
-    """Return the optimiser's state as `PARAMETER/ENTRY`: two moments, and the step as a tensor of one entry."""
+    """Return the optimiser's state as `PARAMETER/ENTRY`: its moments, and AdamW's step as a tensor of one entry."""
     found = {}
     for name, parameter in module.named_parameters():
         for entry, value in optimizer.state.get(parameter, {}).items():
@@ -33,13 +55,14 @@ def named_state(module: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
     return found
 
 
-def empty_state(module: nn.Module) -> dict[str, Tensor]:
-    """Return zeros in the shape (and the places) of `named_state` after a first step, to be filled."""
+def empty_state(module: nn.Module, stored: Iterable[str]) -> dict[str, Tensor]:
+    """Return zeros in the shape (and the places) of those entries of `named_state` that are stored, to be filled."""
+    parameters = {name: value.detach() for name, value in module.named_parameters() if value.requires_grad}
     found: dict[str, Tensor] = {}
-    for name, parameter in module.named_parameters():
-        if parameter.requires_grad:
-            found |= {f"{name}/{entry}": torch.zeros_like(parameter.detach()) for entry in MOMENTS}
-            found[f"{name}/step"] = torch.zeros(1)
+    for key in stored:
+        name, _, entry = key.rpartition("/")
+        if name in parameters:
+            found[key] = torch.zeros(1) if entry == "step" else torch.zeros_like(parameters[name])
     return found
 
 

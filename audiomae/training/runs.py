@@ -31,6 +31,8 @@ def identify(settings: dict[str, Any], *, without: tuple[str, ...]) -> tuple[str
     """
     kept = json.loads(json.dumps({name: value for name, value in settings.items() if name not in without}))
     kept["train"] = {name: value for name, value in kept["train"].items() if name not in FREE}
+    if kept["train"].get("optimizer") == "adamw":  # as runs were written down before there was another
+        del kept["train"]["optimizer"]
     return fingerprint_of(kept), kept
 
 
