@@ -16,20 +16,17 @@ __all__ = ["AugmentConfig", "augment_clips", "mix_clips", "warp_clips"]
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How far a training clip may be changed.
+    """How far a training clip may be changed; each clip is changed by itself, partners of a pair too.
 
     Attributes:
         mix: Largest share of a clip's power that comes from another song, from 0 to below 1.
         stretch: Largest slowing down: a clip may show as little as 1 / (1 + stretch) of its time; 0 or more.
         shift: Largest move along the mel bands, up or down, in bands; 0 or more.
-        alike: Whether the two clips of a pair are slowed and moved by the same amount, so that a changed song counts
-            as one more song (what other songs are mixed in always differs); else each by its own.
     """
 
     mix: float = 0.0
     stretch: float = 0.0
     shift: float = 0.0
-    alike: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from audiomae.model.config import ModelConfig
 
-__all__ = ["ClipHead", "largest_visible", "pair_loss", "pool_visible"]
+__all__ = ["ClipHead", "pair_loss", "pool_visible"]
 
 
 def pool_visible(
@@ -27,22 +27,6 @@ def pool_visible(
     return torch.einsum("csr,csw->crw", share, tokens).flatten(1)
 
 
-def largest_visible(
-    tokens: Float[Tensor, "clips seen width"], seen: Int[Tensor, "clips seen"], rows: int
-) -> Float[Tensor, "clips values"]:
-    """Take the largest value of the visible tokens over time, rows side by side; a row with nothing visible is zero.
-
-    Arguments as for `pool_visible`.
-    """
-    lowest = torch.finfo(tokens.dtype).min
-    parts = []
-    for row in range(rows):
-        other = (seen % rows != row)[:, :, None]
-        largest = tokens.masked_fill(other, lowest).amax(dim=1)
-        parts.append(largest.masked_fill(other.all(dim=1), 0.0))
-    return torch.cat(parts, dim=1)
-
-
 class ClipHead(nn.Module):
     """Visible tokens → one unit vector a clip, for the clip-level term alone.
 
@@ -55,8 +39,7 @@ class ClipHead(nn.Module):
     def __init__(self, config: ModelConfig, *, hidden: int = 256) -> None:
         super().__init__()
         self.rows = config.rows
-        self.maximum = config.head == "mean_max"
-        pooled = config.rows * config.width * (2 if self.maximum else 1)
+        pooled = config.rows * config.width
         self.layers = nn.Sequential(
             nn.LayerNorm(pooled), nn.Linear(pooled, hidden), nn.GELU(), nn.Linear(hidden, config.projection)
         )
@@ -65,10 +48,7 @@ class ClipHead(nn.Module):
         self, tokens: Float[Tensor, "clips seen width"], seen: Int[Tensor, "clips seen"]
     ) -> Float[Tensor, "clips projection"]:
         """Project clips."""
-        pooled = pool_visible(tokens, seen, self.rows)
-        if self.maximum:
-            pooled = torch.cat([pooled, largest_visible(tokens, seen, self.rows)], dim=1)
-        projected = self.layers(pooled)
+        projected = self.layers(pool_visible(tokens, seen, self.rows))
         return functional.normalize(projected.float(), dim=-1)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from audiomae.errors import ConfigError
 
@@ -28,7 +28,6 @@ class ModelConfig:
         decoded: Share of the hidden patches that one pass of the decoder rebuilds, in (0, 1]; the others are
             left out of its attention, which makes a step cheaper.
         projection: Length of the unit vector that the clip-level term compares; 0 leaves its head out.
-        head: What the clip-level term sees of the visible tokens: their mean over time, or their maximum beside it.
     """
 
     width: int = 192
@@ -43,13 +42,12 @@ class ModelConfig:
     mels: int = 80
     decoded: float = 0.4
     projection: int = 0
-    head: Literal["mean", "mean_max"] = "mean"
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not fit together."""
         if not 0 < self.decoded <= 1:
             raise ConfigError(f"model.decoded is {self.decoded}; it is a share above 0, up to 1.")
-        for name in set(self.__dataclass_fields__) - {"decoded", "projection", "head"}:
+        for name in set(self.__dataclass_fields__) - {"decoded", "projection"}:
             if getattr(self, name) < 1:
                 raise ConfigError(f"model.{name} is {getattr(self, name)}; it must be at least 1.")
         for size, heads, name in (

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import AdamW, Optimizer
 
 __all__ = ["Muon", "orthogonalise"]
@@ -36,6 +37,14 @@ def orthogonalise(matrix: Tensor) -> Tensor:
         square = turned @ turned.T
         turned = first * turned + (second * square + third * (square @ square)) @ turned
     return (turned.T if tall else turned).to(matrix.dtype)
+
+
+def _orthogonalise_whole(matrix: Tensor) -> Tensor:
+    """Gather a matrix that lies in parts on several processes, and keep this one's part of the result."""
+    if not isinstance(matrix, DTensor):
+        return orthogonalise(matrix)
+    whole = orthogonalise(matrix.full_tensor())
+    return distribute_tensor(whole, matrix.device_mesh, matrix.placements, src_data_rank=None)
 
 
 class Muon(Optimizer):
@@ -87,7 +96,7 @@ class Muon(Optimizer):
             ahead = parameter.grad.lerp(momentum, turned["momentum"])
             scale = 0.2 * math.sqrt(max(parameter.shape))
             parameter.mul_(1 - turned["lr"] * turned["weight_decay"])
-            parameter.add_(orthogonalise(ahead), alpha=-turned["lr"] * scale)
+            parameter.add_(_orthogonalise_whole(ahead), alpha=-turned["lr"] * scale)
         # Whoever wraps an optimiser may put other groups and another state in place of those it was made with.
         self._rest.param_groups, self._rest.state = groups, self.state
         self._rest.step()

@@ -141,14 +141,7 @@ class MaskedTask:
     def _changes(self, step: int, share: slice) -> tuple[Tensor, Tensor]:
         """Return clips to mix in (none of them where nothing is mixed), and four draws a clip."""
         numbers = sample_numbers(step, share, batch=self.batch, rows=self.masks)
-        alike = (
-            numbers - numbers % 2 if self.augment.alike else numbers
-        )  # of each pair, the first one's number
-        # Share mixed in, share of time shown, its place, move along the bands.
-        by = numbers, alike, numbers, alike
-        draws = np.stack(
-            [uniform(of, self.seed, key) for of, key in zip(by, range(13, 17), strict=True)], axis=1
-        )
+        draws = np.stack([uniform(numbers, self.seed, key) for key in range(13, 17)], axis=1)
         mixed = numbers if self.augment.mix else numbers[:0]
         others = self.stream.read((uniform(mixed, self.seed, 17) * len(self.stream)).astype(np.int64))
         return torch.from_numpy(others), torch.from_numpy(draws).float()

@@ -199,8 +199,6 @@ def embedder_of(
 def _identity(config: PretrainConfig, corpus: Corpus, first: Embedder | None) -> tuple[str, dict[str, Any]]:
     settings = {**dataclasses.asdict(config), "corpus_fingerprint": corpus.fingerprint}
     settings["init"] = first and first.fingerprint
-    if not config.augment.alike:
-        del settings["augment"]["alike"]
     # As runs were written down before there were these.
     optional = ("masks", config.masks > 1), ("augment", config.augment), ("init", config.init)
     unused = [name for name, used in optional if not used]

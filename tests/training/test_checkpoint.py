@@ -27,6 +27,30 @@ def network(*, width: int = 4, seed: int = 0) -> tuple[nn.Module, torch.optim.Op
     return module, make_optimizer(module, LoopConfig(learning_rate=1e-2))
 
 
+def blocks(*, width: int = 4, seed: int = 0) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """The same with two layers in a row, which Muon moves."""
+    module, _ = network(width=width, seed=seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        row = nn.ModuleList([nn.Linear(width, width), nn.Linear(width, width)])
+    module = Row(module[0], row, module[2])
+    return module, make_optimizer(module, LoopConfig(optimizer="muon", learning_rate=1e-2))
+
+
+class Row(nn.Module):
+    """A first layer, a row of them, a last one."""
+
+    def __init__(self, first: nn.Module, row: nn.ModuleList, last: nn.Module) -> None:
+        super().__init__()
+        self.first, self.row, self.last = first, row, last
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        values = self.first(values)
+        for layer in self.row:
+            values = torch.relu(layer(values))
+        return self.last(values)
+
+
 def learn(module: nn.Module, optimizer: torch.optim.Optimizer, *, steps: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for _ in range(steps):
@@ -39,7 +63,8 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_training_goes_on_to_the_bit_from_what_was_saved(tmp_path):
+@pytest.mark.parametrize("network", [network, blocks], ids=["adamw", "muon"])
+def test_training_goes_on_to_the_bit_from_what_was_saved(tmp_path, network):
     whole, its_optimizer = network()
     learn(whole, its_optimizer, steps=5, seed=1)
     path = save_checkpoint(tmp_path, 5, whole, its_optimizer, {"samples": 40})
@@ -55,7 +80,8 @@ def test_training_goes_on_to_the_bit_from_what_was_saved(tmp_path):
             assert torch.equal(another.state_dict()["state"][key][name], value), (key, name)
 
 
-def test_weights_alone_would_not_go_on_the_same_way():
+@pytest.mark.parametrize("network", [network, blocks], ids=["adamw", "muon"])
+def test_weights_alone_would_not_go_on_the_same_way(network):
     """Guards the test above: the optimiser's state matters after five steps."""
     whole, its_optimizer = network()
     learn(whole, its_optimizer, steps=5, seed=1)
@@ -63,7 +89,8 @@ def test_weights_alone_would_not_go_on_the_same_way():
     other.load_state_dict(whole.state_dict())
     learn(whole, its_optimizer, steps=4, seed=2)
     learn(other, fresh, steps=4, seed=2)
-    assert not torch.equal(other[0].weight, whole[0].weight)
+    name = next(iter(whole.state_dict()))
+    assert not torch.equal(other.state_dict()[name], whole.state_dict()[name])
 
 
 def test_only_the_last_two_are_kept(tmp_path):

@@ -109,6 +109,18 @@ def test_weights_in_parts_train_as_whole_ones_and_go_on_at_another_number(small_
     assert sorted(path.name for path in (begun / "checkpoints").iterdir()) == ["step-00000004"]
 
 
+def test_muon_moves_matrices_in_parts_as_it_moves_whole_ones(small_corpus, tmp_path):
+    sharded = settings(small_corpus, tmp_path / "sharded", sharding="fsdp", optimizer="muon")
+    done = on_two([SHARDED], sharded, tmp_path)
+    assert done.returncode == 0, done.stderr
+    pretrain(settings(small_corpus, tmp_path / "one", optimizer="muon"))
+    # Sums in another order, through Adam, which divides small gradients by their own size.
+    assert largest_difference(tmp_path / "one", tmp_path / "sharded") < 1e-3
+    alone = unfinished(tmp_path / "sharded", "alone", 4)
+    pretrain(settings(small_corpus, alone, optimizer="muon"))
+    assert largest_difference(alone, tmp_path / "sharded") < 1e-4
+
+
 def test_a_process_killed_ends_all_and_the_rest_is_as_if_nothing_had_happened(small_corpus, tmp_path):
     whole = settings(small_corpus, tmp_path / "whole", steps=80)
     assert on_two(["-m", "audiomae"], whole, tmp_path).returncode == 0

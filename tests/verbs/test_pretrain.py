@@ -89,14 +89,17 @@ def test_running_a_finished_run_again_changes_nothing(small_corpus, tmp_path):
         {"pairs": PairSettings(weight=0.0)},
         {"pairs": PairSettings(weight=1.0)},
         {"pairs": PairSettings(weight=1.0), "augment": AugmentConfig(mix=0.4), "masks": 2},
+        {"pairs": PairSettings(weight=1.0), "optimizer": "muon"},
     ],
-    ids=["reconstruction", "clip-level term", "changed clips, two masks"],
+    ids=["reconstruction", "clip-level term", "changed clips, two masks", "muon"],
 )
 def test_accumulating_gives_the_step_of_the_whole_batch(small_corpus, tmp_path, changes):
     tensors, losses = [], []
+    optimizer = changes.get("optimizer", "adamw")
+    changes = {name: value for name, value in changes.items() if name != "optimizer"}
     for parts in (1, 4):
         out = tmp_path / str(parts)
-        train = {"accumulate": parts, "batch": 16, "log_every": 1}
+        train = {"accumulate": parts, "batch": 16, "log_every": 1, "optimizer": optimizer}
         pretrain(config(small_corpus, out, steps=3, train=train, **changes))
         tensors.append(read_tensors(out / "model.safetensors"))
         losses.append([line["loss"] for line in lines_of(out / "metrics.jsonl") if "loss" in line])
@@ -107,15 +110,15 @@ def test_accumulating_gives_the_step_of_the_whole_batch(small_corpus, tmp_path, 
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("parts", [1, 2])
-def test_two_processes_train_as_one_does(small_corpus, tmp_path, parts):
+@pytest.mark.parametrize(("parts", "optimizer"), [(1, "adamw"), (2, "adamw"), (1, "muon")])
+def test_two_processes_train_as_one_does(small_corpus, tmp_path, parts, optimizer):
     weight = 0.5
     settings = config(
         small_corpus,
         tmp_path / "two",
         steps=3,
         pairs=PairSettings(weight=weight),
-        train={"accumulate": parts},
+        train={"accumulate": parts, "optimizer": optimizer},
     )
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(_plain(settings)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
@@ -127,7 +130,8 @@ def test_two_processes_train_as_one_does(small_corpus, tmp_path, parts):
     )
     assert again.returncode == 0, again.stderr
     assert "was finished before; nothing to do" in again.stderr
-    pretrain(config(small_corpus, tmp_path / "one", steps=3, pairs=PairSettings(weight=weight)))
+    alone = {"optimizer": optimizer}
+    pretrain(config(small_corpus, tmp_path / "one", steps=3, pairs=PairSettings(weight=weight), train=alone))
     one, two = (read_tensors(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, atol=2e-4, rtol=1e-3)
