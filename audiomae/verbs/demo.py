@@ -82,7 +82,12 @@ def demo(config: DemoConfig) -> int:
 
     step(2, f"corpus → model: {config.minutes:g} minutes of masked autoencoding")
     loop = LoopConfig(
-        batch=64, threads=config.threads, seed=config.seed, evaluate_every=200, checkpoint_every=200
+        batch=64,
+        optimizer="muon",
+        threads=config.threads,
+        seed=config.seed,
+        evaluate_every=200,
+        checkpoint_every=200,
     )
     run = str(out / "run")
     pretrain(

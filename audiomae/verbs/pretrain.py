@@ -39,6 +39,10 @@ __all__ = ["PretrainConfig", "embedder_of", "pretrain", "with_projection"]
 Size = Literal["tiny", "small", "base", "large"]
 
 
+def _loop() -> LoopConfig:
+    return LoopConfig(optimizer="muon")
+
+
 @dataclass(frozen=True)
 class PretrainConfig:
     """Settings of `audiomae pretrain`.
@@ -84,7 +88,7 @@ class PretrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     init: str | None = None
     profile: int = 0
-    train: LoopConfig = field(default_factory=LoopConfig)
+    train: LoopConfig = field(default_factory=_loop)
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""

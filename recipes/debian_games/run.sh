@@ -1,5 +1,5 @@
 #!/bin/sh
-# 18 h of game soundtracks from Debian packages: prepare, pretrain (75 minutes, then 90 on two processes), export, probe.
+# 18 h of game soundtracks from Debian packages: prepare, pretrain (85 minutes on two processes), export, probe.
 # usage: recipes/debian_games/run.sh [FOLDER [LABELS.csv]]     results go to FOLDER, runs/debian_games by default
 # What is there is kept: the same command goes on after an interruption.
 set -eu
@@ -7,9 +7,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 out=${1:-runs/debian_games}
 
 audiomae prepare --config "$here/prepare.yaml" --songs_dir "$out/songs" --out "$out/corpus"
-audiomae pretrain --config "$here/pretrain.yaml" --corpus "$out/corpus" --out "$out/first"
 OMP_NUM_THREADS=1 torchrun --standalone --nproc_per_node 2 -m audiomae pretrain \
-    --config "$here/pretrain_mixed.yaml" --init "$out/first" --corpus "$out/corpus" --out "$out/run"
+    --config "$here/pretrain.yaml" --corpus "$out/corpus" --out "$out/run"
 audiomae export "$out/run" "$out/corpus" --whiten 512 --out "$out/vectors"
 if [ -n "${2:-}" ]; then
     audiomae probe "$out/run" --labels "$2" --whitening "$out/vectors/whitening.safetensors" \
