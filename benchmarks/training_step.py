@@ -115,7 +115,9 @@ def main() -> None:
     parser.add_argument("--mask", default="spans", choices=("spans", "one_span", "patches"))
     parser.add_argument("--ratio", type=float, default=0.7, help="share blanked, of both, default 0.7")
     parser.add_argument("--batch", type=int, default=32, help="clips a step, default 32")
-    parser.add_argument("--optimizer", default="muon", choices=("adamw", "muon"), help="of ours, default muon")
+    parser.add_argument(
+        "--optimizer", default="muon", choices=("adamw", "muon"), help="of ours, default muon"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="rounds, default 5")
     parser.add_argument("--seconds", type=float, default=4.0, help="seconds of each arm a round, default 4")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads, default 1")
