@@ -23,7 +23,10 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
         with write_atomically(path) as temporary:
+            temporary.touch()
+            mode = temporary.stat().st_mode
             save_file(plain, temporary)
+            temporary.chmod(mode)  # safetensors leaves a file that nobody else may read
     except SafetensorError as error:
         raise StorageError(
             f"{path}: cannot write ({error}). What was there before is intact; free some space and run the same "

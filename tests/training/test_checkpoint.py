@@ -93,6 +93,13 @@ def test_weights_alone_would_not_go_on_the_same_way(network):
     assert not torch.equal(other.state_dict()[name], whole.state_dict()[name])
 
 
+def test_whoever_may_read_the_state_may_read_the_tensors(tmp_path):
+    module, optimizer = network()
+    learn(module, optimizer, steps=1, seed=0)
+    path = save_checkpoint(tmp_path, 1, module, optimizer, {})
+    assert len({file.stat().st_mode for file in path.iterdir()}) == 1
+
+
 def test_only_the_last_two_are_kept(tmp_path):
     module, optimizer = network()
     for step in (10, 20, 30, 40):
