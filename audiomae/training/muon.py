@@ -29,7 +29,7 @@ def orthogonalise(matrix: Tensor) -> Tensor:
     Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
     """
     first, second, third = COEFFICIENTS
-    turned = matrix.bfloat16() if matrix.device.type == "cuda" else matrix.float()
+    turned: Tensor = matrix.bfloat16() if matrix.device.type == "cuda" else matrix.float()
     tall = matrix.shape[0] > matrix.shape[1]
     turned = turned.T if tall else turned
     turned = turned / turned.norm().clamp_min(1e-7)

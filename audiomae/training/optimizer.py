@@ -39,11 +39,14 @@ def make_optimizer(module: nn.Module, config: LoopConfig) -> Optimizer:
     return Muon(turned, groups, lr=rate, weight_decay=config.weight_decay, betas=betas, fused=fused)
 
 
-def _block_matrices(module: nn.Module) -> list[nn.Parameter]:
+def _block_matrices(module: nn.Module) -> list[Tensor]:
     """Return the matrices of linear layers that stand in a row of blocks: not a network's first and last ones."""
     rows = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
     layers = [part for row in rows for part in row.modules() if isinstance(part, nn.Linear)]
-    return [part.weight for part in layers if part.weight.requires_grad]
+    weights: dict[Tensor, None] = dict.fromkeys(
+        part.weight for part in layers
+    )  # once each, where rows hold rows
+    return [weight for weight in weights if weight.requires_grad]
 
 
 def named_state(module: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
