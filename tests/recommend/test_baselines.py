@@ -59,7 +59,7 @@ def test_item_neighbours_complete_the_checkerboard():
 def test_ials_completes_the_checkerboard():
     plays = checkerboard()
     fitted = Ials(plays.pairs()).fit(
-        {"factors": 4, "regularization": 0.1, "alpha": 10.0, "weights": "binary", "iterations": 10}
+        {"factors": 4, "regularization": 0.1, "alpha": 10.0, "weights": "binary", "iterations": 50}
     )
     expect_own_number_first(fitted(everyone(plays)))
 
