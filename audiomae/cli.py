@@ -101,7 +101,16 @@ def read_settings(name: str, arguments: list[str]) -> Any:
 def run_verb(name: str, arguments: list[str]) -> int:
     """Read the settings of one verb and run it."""
     config = read_settings(name, arguments)
-    return int(getattr(module_of(name), name.replace("-", "_"))(config) or 0)
+    status = int(getattr(module_of(name), name.replace("-", "_"))(config) or 0)
+    _leave_processes()
+    return status
+
+
+def _leave_processes() -> None:
+    """Take leave of the other processes of a training: left to the interpreter's end, their threads may abort it."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def main(arguments: list[str] | None = None) -> int:
