@@ -21,7 +21,7 @@ def orthogonalise(matrix: Tensor) -> Tensor:
     """Bring all singular values of a matrix near 1 (between about 0.7 and 1.2), its directions kept.
 
     Five Newton-Schulz steps, in bfloat16 on a GPU and in float32 elsewhere: on CPUs without units for it, bfloat16
-    is some thirty times slower, which rules out `torch.optim.Muon` there.
+    is some twenty times slower, which rules out `torch.optim.Muon` there.
 
     Args:
         matrix: (rows, columns), any scale; zeros stay zeros.

@@ -43,9 +43,8 @@ def _block_matrices(module: nn.Module) -> list[Tensor]:
     """Return the matrices of linear layers that stand in a row of blocks: not a network's first and last ones."""
     rows = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
     layers = [part for row in rows for part in row.modules() if isinstance(part, nn.Linear)]
-    weights: dict[Tensor, None] = dict.fromkeys(
-        part.weight for part in layers
-    )  # once each, where rows hold rows
+    # Once each, where rows hold rows.
+    weights: dict[Tensor, None] = dict.fromkeys(part.weight for part in layers)
     return [weight for weight in weights if weight.requires_grad]
 
 
