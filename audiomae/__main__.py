@@ -1,8 +1,6 @@
 """`python -m audiomae`, which `accelerate launch -m audiomae` and `torchrun -m audiomae` use."""
 
-import sys
-
-from audiomae.cli import main
+from audiomae.cli import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

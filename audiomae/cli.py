@@ -5,16 +5,17 @@ Only the chosen verb's module is imported, so `audiomae --help` answers at once.
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from audiomae.errors import AudiomaeError
 
-__all__ = ["main", "read_settings"]
+__all__ = ["leave", "main", "read_settings", "start"]
 
 
 class Verb(NamedTuple):
@@ -101,16 +102,7 @@ def read_settings(name: str, arguments: list[str]) -> Any:
 def run_verb(name: str, arguments: list[str]) -> int:
     """Read the settings of one verb and run it."""
     config = read_settings(name, arguments)
-    status = int(getattr(module_of(name), name.replace("-", "_"))(config) or 0)
-    _leave_processes()
-    return status
-
-
-def _leave_processes() -> None:
-    """Take leave of the other processes of a training: left to the interpreter's end, their threads may abort it."""
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
+    return int(getattr(module_of(name), name.replace("-", "_"))(config) or 0)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -143,3 +135,25 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def start() -> NoReturn:
+    """Run one verb and end the process with its exit status: what the `audiomae` command is."""
+    leave(main())
+
+
+def leave(status: int) -> NoReturn:
+    """End the process; one of several that trained together leaves without the interpreter's tearing down.
+
+    That stops a thread of Gloo (the transport between CPU processes) which is just giving a tensor back to Python, from
+    within C++ code that must not be left this way, and the C++ runtime answers with SIGABRT: a finished training fails.
+    """
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        sys.exit(status)
+    if status == 0:
+        distributed.destroy_process_group()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

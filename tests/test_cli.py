@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+import textwrap
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from audiomae.cli import VERBS, main, read_settings
+from audiomae.cli import VERBS, main, read_settings, start
 from audiomae.errors import AudiomaeError, ConfigError, DataError
 from audiomae.verbs import prepare as prepare_module
 
@@ -191,3 +192,34 @@ def test_a_bare_flag_means_true():
     assert read_settings("similar", [*start, "--json"]).json is True
     assert read_settings("similar", [*start, "--json", "false"]).json is False
     assert read_settings("similar", ["vectors", "--json", "--track", "a"]).track == "a"
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_one_of_several_processes_ends_before_the_interpreter_is_torn_down(tmp_path, status):
+    """There a thread of Gloo that gives a tensor back to Python would abort the process."""
+    script = """
+        import atexit, os, sys
+        from torch import distributed
+        from audiomae.cli import leave
+
+        class TornDown:
+            def __del__(self):
+                os.abort()
+
+        distributed.init_process_group("gloo", init_method=f"file://{sys.argv[1]}", rank=0, world_size=1)
+        atexit.register(print, "atexit")
+        kept = TornDown()
+        print("said", end=" ")
+        leave(int(sys.argv[2]))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "store"), str(status)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == status, done.stderr
+    assert done.stdout == "said atexit\n"
+
+
+def test_the_command_ends_with_the_status_of_its_verb(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["audiomae", "prepair"])
+    with pytest.raises(SystemExit) as stopped:
+        start()
+    assert stopped.value.code == 2

@@ -256,6 +256,7 @@ SCRIPT = """
     import torch
     from torch import distributed
     from torch.nn.parallel import DistributedDataParallel
+    from audiomae.cli import leave
     from audiomae.data.tensors import write_tensors
     from audiomae.recommend.negatives import NegativeSettings
     from audiomae.recommend.tower_task import ObjectiveSettings
@@ -278,7 +279,7 @@ SCRIPT = """
         named = task.module.named_parameters()
         found = {key: value.grad for key, value in named if value.grad is not None}
         write_tensors(Path(sys.argv[1]) / f"{name}.{rank}.safetensors", found)
-    distributed.destroy_process_group()
+    leave(0)
 """
 
 

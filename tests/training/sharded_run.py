@@ -5,14 +5,12 @@ Accelerate turns FSDP into DDP where there is no GPU, unless it takes the proces
 
 from __future__ import annotations
 
-import sys
-
 from accelerate import PartialState
 from accelerate.utils import DistributedType
 
-from audiomae.cli import main
+from audiomae.cli import start
 
 if __name__ == "__main__":
     PartialState(cpu=True)
     PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
-    sys.exit(main(sys.argv[1:]))
+    start()

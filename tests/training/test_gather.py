@@ -19,6 +19,7 @@ SCRIPT = """
     import torch
     from torch import distributed, nn
     from torch.nn.parallel import DistributedDataParallel
+    from audiomae.cli import leave
     from audiomae.data.tensors import write_tensors
     from audiomae.training.gather import gather_rows
 
@@ -33,7 +34,7 @@ SCRIPT = """
     names = gather_rows(torch.arange(3) + 10 * rank)
     tensors = {"out": out, "gradient": module.module.weight.grad, "loss": loss.reshape(1), "names": names}
     write_tensors(Path(sys.argv[1]) / f"{rank}.safetensors", tensors)
-    distributed.destroy_process_group()
+    leave(0)
 """
 
 

@@ -90,6 +90,7 @@ def test_two_processes_stop_at_the_same_step_when_the_clock_decides(tmp_path):
         textwrap.dedent(f"""
         import importlib.util, os
         from pathlib import Path
+        from audiomae.cli import leave
         from audiomae.data.tensors import write_tensors
         spec = importlib.util.spec_from_file_location("loop_tests", {str(Path(__file__))!r})
         tests = importlib.util.module_from_spec(spec)
@@ -100,6 +101,7 @@ def test_two_processes_stop_at_the_same_step_when_the_clock_decides(tmp_path):
         outcome = tests.fit(task, folder / "run", tests.Length(minutes=0.01))
         write_tensors(folder / f"rank-{{rank}}.safetensors", task.module.state_dict())
         (folder / f"rank-{{rank}}.txt").write_text(str(outcome.steps))
+        leave(0)
         """)
     )
     command = [

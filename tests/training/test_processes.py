@@ -189,9 +189,9 @@ def test_processes_started_with_different_settings_are_refused(small_corpus, tmp
     script.write_text(
         textwrap.dedent("""
         import os, sys
-        from audiomae.cli import main
+        from audiomae.cli import leave, main
         extra = ["--ratio", "0.6"] if os.environ["RANK"] == "1" else []
-        sys.exit(main([*sys.argv[1:], *extra]))
+        leave(main([*sys.argv[1:], *extra]))
         """)
     )
     done = on_two([str(script)], settings(small_corpus, tmp_path / "run"), tmp_path)
