@@ -1,10 +1,11 @@
 """What `audiomae plan` says a training step takes of memory, beside what real steps took.
 
-    python benchmarks/plan_memory.py [--cases tiny:64:one,small:32:ddp,…] [--precision fp32] [--seed 0]
+    python benchmarks/plan_memory.py [--cases tiny:64:one,small:32:ddp,…] [--precision fp32] [--optimizer muon]
+                                     [--seed 0]
 
 A case is SIZE:BATCH:ARRANGEMENT; `ddp` and `fsdp` run two processes, BATCH over both. Each case trains in processes
 of its own: the masked autoencoder with the clip-level term, on clips read from a corpus of noise, through the same
-draw, loss, Accelerate wrapping, clipping and AdamW as `audiomae pretrain`.
+draw, loss, Accelerate wrapping, clipping and optimiser as `audiomae pretrain`.
 
 On a GPU the measure is torch.cuda.max_memory_allocated. On a CPU it is the operating system's: the largest resident
 set of a step (VmHWM, reset before the step) over the resident set when all libraries are loaded and a smaller
@@ -22,6 +23,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,7 @@ from report import conditions, markdown
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
+from audiomae.cli import leave
 from audiomae.data.corpus import Corpus
 from audiomae.model.config import ModelConfig, model_of_size
 from audiomae.model.transformer import Block
@@ -40,7 +43,6 @@ from audiomae.training.memory import ARITHMETICS, need_of
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.processes import make_accelerator
 from audiomae.training.profile import Stepper
-from audiomae.training.ranks import is_sharded
 from audiomae.verbs.masked_settings import MaskSettings, PairSettings
 from audiomae.verbs.masked_task import MaskedTask
 from audiomae.verbs.plan_network import network_of
@@ -75,7 +77,8 @@ class CpuShards(Stepper):
 
 def train(corpus: Corpus, sizes: ModelConfig, loop: LoopConfig, *, steps: int) -> Stepper:
     """Build what pretrain builds and make some steps."""
-    accelerator = make_accelerator(loop)
+    cpu_shards = loop.sharding == "fsdp" and not torch.cuda.is_available()
+    accelerator = make_accelerator(replace(loop, sharding="launcher") if cpu_shards else loop)
     torch.manual_seed(loop.seed)
     task = MaskedTask(
         corpus,
@@ -87,7 +90,6 @@ def train(corpus: Corpus, sizes: ModelConfig, loop: LoopConfig, *, steps: int) -
         seed=loop.seed,
         pictures=None,
     )
-    cpu_shards = loop.sharding == "fsdp" and not is_sharded(accelerator)
     stepper = CpuShards(task, loop, accelerator) if cpu_shards else Stepper(task, loop, accelerator)
     for number in range(steps):
         stepper.run(stepper.draw(number))
@@ -101,8 +103,13 @@ def measure(options: argparse.Namespace) -> None:
     corpus = Corpus.open(options.corpus)
     precision = {"fp32": "no", "bf16": "bf16"}[options.precision]
     sharding = "fsdp" if arrangement == "fsdp" else "launcher"
-    loop = LoopConfig(batch=int(batch), precision=precision, sharding=sharding, seed=options.seed)
-    warm = LoopConfig(batch=16, precision=precision, sharding=sharding, seed=options.seed)
+    same = {
+        "precision": precision,
+        "sharding": sharding,
+        "optimizer": options.optimizer,
+        "seed": options.seed,
+    }
+    loop, warm = LoopConfig(batch=int(batch), **same), LoopConfig(batch=16, **same)
     train(corpus, SMALL, warm, steps=3)
     gc.collect()
     on_gpu = torch.cuda.is_available()
@@ -123,8 +130,7 @@ def measure(options: argparse.Namespace) -> None:
     every = stepper.accelerator.gather(torch.tensor([float(taken)], device=stepper.accelerator.device))
     if stepper.accelerator.is_main_process:
         Path(options.out).write_text(json.dumps({"bytes": float(every.max())}), encoding="utf-8")
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    leave(0)
 
 
 def run_case(case: str, corpus: Path, options: argparse.Namespace) -> list[str]:
@@ -133,7 +139,7 @@ def run_case(case: str, corpus: Path, options: argparse.Namespace) -> list[str]:
     ranks = 1 if arrangement == "one" else 2
     out = corpus.parent / "figure.json"
     words = [__file__, "--child", case, "--corpus", str(corpus), "--out", str(out)]
-    words += ["--precision", options.precision, "--seed", str(options.seed)]
+    words += ["--precision", options.precision, "--optimizer", options.optimizer, "--seed", str(options.seed)]
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"] if ranks == 2 else []
     environment = {**os.environ, **MALLOC, "OMP_NUM_THREADS": "1"}
     subprocess.run(
@@ -141,7 +147,7 @@ def run_case(case: str, corpus: Path, options: argparse.Namespace) -> list[str]:
     )
     taken = json.loads(out.read_text(encoding="utf-8"))["bytes"]
     arithmetic = ARITHMETICS[options.precision]
-    network = network_of(model_of_size(size, projection=128), 0.7, arithmetic)
+    network = network_of(model_of_size(size, projection=128), 0.7, arithmetic, options.optimizer)
     need = need_of(network, arrangement, arithmetic, gpus=ranks, batch=int(batch), compared=int(batch))
     off = need.total / taken - 1
     parts = [need.parameters, need.gradients, need.optimizer, need.activations, need.buffers]
@@ -161,6 +167,7 @@ def main() -> None:
         "--cases", default=CASES, help="SIZE:BATCH:ARRANGEMENT, arrangement one, ddp or fsdp, by commas"
     )
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="default fp32")
+    parser.add_argument("--optimizer", default="muon", choices=("adamw", "muon"), help="default muon")
     parser.add_argument("--seed", type=int, default=0, help="key of weights and data, default 0")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--corpus", help=argparse.SUPPRESS)
@@ -174,7 +181,7 @@ def main() -> None:
         write_noise_corpus(corpus, tracks=8, seconds=60)
         rows = [run_case(case, corpus, options) for case in options.cases.split(",")]
     header = [
-        f"MB of a process, {options.precision}",
+        f"MB of a process, {options.precision}, {options.optimizer}",
         "parameters",
         "gradients",
         "optimiser",

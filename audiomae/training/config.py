@@ -7,7 +7,9 @@ from typing import Literal
 
 from audiomae.errors import ConfigError
 
-__all__ = ["Length", "LoopConfig"]
+__all__ = ["Length", "LoopConfig", "OptimizerName"]
+
+OptimizerName = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class LoopConfig:
 
     batch: int = 64
     accumulate: int = 1
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: OptimizerName = "adamw"
     learning_rate: float = 1e-3
     warmup: float = 0.05
     weight_decay: float = 0.05

@@ -50,11 +50,6 @@ class Arithmetic:
     compute: int
     """A value in matrix products: activations, and the copies of matrices that autocast makes where it is less."""
 
-    @property
-    def states(self) -> int:
-        """Bytes of a parameter with all that outlives a step's forward pass."""
-        return self.weight + self.gradient + self.master + self.moments
-
 
 ARITHMETICS = {
     "fp32": Arithmetic(weight=4, gradient=4, master=0, moments=8, compute=4),
@@ -78,6 +73,8 @@ class Piece:
     """Bytes a clip that its backward takes beside."""
     alone: bool = False
     """Whether FSDP gathers it by itself; all others are gathered together and stay."""
+    turned: int = 0
+    """Of the parameters, those that Muon moves, which keeps one average of each where AdamW keeps two."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +91,15 @@ class Network:
     def parameters(self) -> int:
         """Parameters of the whole."""
         return sum(piece.parameters for piece in self.pieces)
+
+    def states(self, arithmetic: Arithmetic) -> int:
+        """Return the bytes of weights, gradients and optimiser: all that outlives a step's forward pass."""
+        return self.parameters * (arithmetic.weight + arithmetic.gradient) + self.optimizer(arithmetic)
+
+    def optimizer(self, arithmetic: Arithmetic) -> int:
+        """Return the bytes of all that the optimiser keeps."""
+        turned = sum(piece.turned for piece in self.pieces)
+        return self.parameters * (arithmetic.master + arithmetic.moments) - turned * arithmetic.moments // 2
 
     @property
     def saved(self) -> int:
@@ -119,7 +125,15 @@ class Need:
 
 
 def block_piece(
-    name: str, *, width: int, heads: int, tokens: int, arithmetic: Arithmetic, parameters: int, matrices: int
+    name: str,
+    *,
+    width: int,
+    heads: int,
+    tokens: int,
+    arithmetic: Arithmetic,
+    parameters: int,
+    matrices: int,
+    turned: int = 0,
 ) -> Piece:
     """Return one pre-norm transformer block under fused attention.
 
@@ -132,7 +146,7 @@ def block_piece(
     saved = tokens * (width * (2 * 4 + 14 * compute) + 4 * heads + STATISTICS)
     working = tokens * width * (4 + 5 * compute)
     copied = matrices if compute < arithmetic.weight else 0
-    return Piece(name, parameters, copied, saved, working, alone=True)
+    return Piece(name, parameters, copied, saved, working, alone=True, turned=turned)
 
 
 def need_of(
@@ -173,7 +187,7 @@ def need_of(
     shards = gpus if arrangement == "fsdp" else 1
     every = network.parameters
     parameters = every * arithmetic.weight / shards
-    optimizer = every * (arithmetic.master + arithmetic.moments) / shards
+    optimizer = network.optimizer(arithmetic) / shards
     gradients = every * arithmetic.gradient / shards
     pairs = PAIR_BYTES * compared**2
     walk = _Walk(network, arithmetic, clips)

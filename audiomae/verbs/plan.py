@@ -14,6 +14,7 @@ from rich.table import Table
 
 from audiomae.errors import ConfigError, DataError
 from audiomae.model.config import ModelConfig, model_of_size
+from audiomae.training.config import OptimizerName
 from audiomae.training.memory import (
     ARITHMETICS,
     Arithmetic,
@@ -52,6 +53,7 @@ class PlanConfig:
         precision: Arithmetic of the matrix products: fp32, or bf16 beside float32 weights.
         ratio: Share of the patches that is blanked.
         pairs: Whether the clip-level term is trained.
+        optimizer: Optimiser of a model of this package; of a bare number it is AdamW.
         gpus: GPUs in a machine.
         machines: Machines.
         memory: Memory of a GPU, in GB of 1e9 bytes.
@@ -70,6 +72,7 @@ class PlanConfig:
     precision: Literal["fp32", "bf16"] = "bf16"
     ratio: float = 0.7
     pairs: bool = True
+    optimizer: OptimizerName = "muon"
     gpus: int = 8
     machines: int = 1
     memory: float = 80.0
@@ -110,7 +113,7 @@ class PlanConfig:
     def network(self) -> Network:
         """What is trained, in pieces."""
         if self.parameters is None:
-            return network_of(self.sizes, self.ratio, self.arithmetic)
+            return network_of(self.sizes, self.ratio, self.arithmetic, self.optimizer)
         return Network((Piece("all", int(self.parameters), alone=True),))
 
 
@@ -143,12 +146,12 @@ def judge(config: PlanConfig, network: Network) -> dict[str, Any]:
         lines.insert(
             0, f"The weights alone, {weights / GB:,.0f} GB, are more than one machine's {machine:,.0f} GB."
         )
-    states = network.parameters * config.arithmetic.states
+    states = network.states(config.arithmetic)
     return {
         "parameters": network.parameters,
         "weights_gb": weights / GB,
         "states_gb": states / GB,
-        "bytes_a_parameter": config.arithmetic.states,
+        "bytes_a_parameter": states / network.parameters,
         "machine_gb": machine,
         "machines_for_weights": least_machines(weights, config.gpus, config.memory * GB),
         "machines_for_states": least_machines(states, config.gpus, room * GB),
@@ -262,10 +265,11 @@ def _with_recipe(config: PlanConfig) -> PlanConfig:
 def _print(config: PlanConfig, network: Network, found: dict[str, Any]) -> None:
     console = Console(markup=False, highlight=False, width=max(110, Console().width))
     gpus = config.gpus * config.machines
-    each = config.arithmetic
+    optimizer = "Muon" if config.parameters is None and config.optimizer == "muon" else "AdamW"
     console.print(
-        f"{network.parameters:,} parameters of {each.weight} bytes are {_short(found['weights_gb'])} GB; with "
-        f"gradients and AdamW ({each.states} bytes a parameter) {_short(found['states_gb'])} GB."
+        f"{network.parameters:,} parameters of {config.arithmetic.weight} bytes are {_short(found['weights_gb'])} GB; "
+        f"with gradients and {optimizer} ({found['bytes_a_parameter']:.3g} bytes a parameter) "
+        f"{_short(found['states_gb'])} GB."
     )
     console.print(
         f"One machine has {config.gpus} × {config.memory:g} = {found['machine_gb']:,.0f} GB: the weights alone need "

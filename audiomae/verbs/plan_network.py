@@ -7,6 +7,7 @@ from torch import nn
 
 from audiomae.model.autoencoder import Autoencoder
 from audiomae.model.config import ModelConfig
+from audiomae.training.config import OptimizerName
 from audiomae.training.memory import Arithmetic, Network, Piece, block_piece
 
 __all__ = ["network_of", "tokens_of"]
@@ -18,13 +19,16 @@ def tokens_of(sizes: ModelConfig, ratio: float) -> tuple[int, int]:
     return sizes.columns * sizes.rows - hidden, max(1, round(hidden * sizes.decoded))
 
 
-def network_of(sizes: ModelConfig, ratio: float, arithmetic: Arithmetic) -> Network:
+def network_of(
+    sizes: ModelConfig, ratio: float, arithmetic: Arithmetic, optimizer: OptimizerName = "adamw"
+) -> Network:
     """Return the pieces: encoder over what is visible, decoder over that and the share it rebuilds, clip-level head.
 
     Args:
         sizes: Sizes of the model.
         ratio: Share of the patches that is blanked.
         arithmetic: Bytes of values.
+        optimizer: Who moves the matrices of the blocks.
     """
     with torch.device("meta"):
         module = Autoencoder(sizes)
@@ -45,6 +49,7 @@ def network_of(sizes: ModelConfig, ratio: float, arithmetic: Arithmetic) -> Netw
             arithmetic=arithmetic,
             parameters=_count(part),
             matrices=_matrices(part),
+            turned=_matrices(part) if optimizer == "muon" else 0,
         )
 
     encoder, decoder = module.encoder, module.decoder

@@ -14,7 +14,7 @@ __all__ = ["settings_of_recipe"]
 
 
 def settings_of_recipe(path: Path) -> dict[str, Any]:
-    """Return size or model, ratio, batch, accumulate, precision and pairs, as far as a pretrain.yaml names them.
+    """Return what a pretrain.yaml names: size or model, ratio, batch, accumulate, optimizer, precision and pairs.
 
     Raises:
         MissingError: If it cannot be read.
@@ -30,7 +30,9 @@ def settings_of_recipe(path: Path) -> dict[str, Any]:
     if not isinstance(read, dict):
         raise DataError(f"{path}: holds no settings of pretrain.")
     train = read.get("train") or {}
-    found: dict[str, Any] = {name: train[name] for name in ("batch", "accumulate") if name in train}
+    found: dict[str, Any] = {
+        name: train[name] for name in ("batch", "accumulate", "optimizer") if name in train
+    }
     found |= {name: read[name] for name in ("size", "ratio") if read.get(name) is not None}
     if train.get("precision") in ("no", "bf16"):
         found["precision"] = {"no": "fp32", "bf16": "bf16"}[train["precision"]]

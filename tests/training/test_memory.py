@@ -19,7 +19,7 @@ def test_the_textbook_case_needs_several_machines():
     assert least_machines(weights, 8, 141e9) == 4  # 1,128 GB each
     assert least_machines(weights, 16, 24e9) == 10  # 384 GB each
     assert least_machines(weights, 8, 48e9) == 10
-    assert ARITHMETICS["bf16-weights"].states == 16
+    assert Network((Piece("all", 10),)).states(ARITHMETICS["bf16-weights"]) == 160
 
 
 def test_one_gpu_holds_states_and_the_most_that_lives_at_once():
@@ -77,6 +77,13 @@ def test_half_precision_keeps_fewer_bytes_of_a_block_and_copies_of_its_matrices(
     assert (full.matrices, half.matrices) == (0, 49_000)
     need = need_of(Network((half,)), "one", ARITHMETICS["bf16"], gpus=1, batch=1)
     assert need.buffers == 2 * 49_000
+
+
+def test_muon_keeps_one_average_of_what_it_moves():
+    network = Network((Piece("block", 100, turned=90), Piece("head", 50)))
+    assert network.optimizer(FP32) == 90 * 4 + 60 * 8
+    assert network.states(FP32) == 150 * 8 + 90 * 4 + 60 * 8
+    assert need_of(network, "fsdp", FP32, gpus=2, batch=2).optimizer == network.optimizer(FP32) / 2
 
 
 def test_the_clip_level_term_grows_with_the_square_of_the_clips_compared():

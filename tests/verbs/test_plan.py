@@ -13,7 +13,9 @@ from audiomae.model.autoencoder import Autoencoder, split_places
 from audiomae.model.clip_head import pair_loss
 from audiomae.model.config import ModelConfig, model_of_size
 from audiomae.model.masking import blank
+from audiomae.training.config import LoopConfig
 from audiomae.training.memory import ARITHMETICS
+from audiomae.training.optimizer import make_optimizer, named_state
 from audiomae.verbs.plan import PlanConfig, plan
 from audiomae.verbs.plan_network import network_of, tokens_of
 
@@ -70,6 +72,28 @@ def test_the_pieces_hold_every_parameter(size):
     network = network_of(sizes, 0.7, ARITHMETICS["fp32"])
     assert network.parameters == counted
     assert tokens_of(sizes, 0.7) == (45, 44)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_the_optimiser_keeps_as_much_as_is_said(optimizer):
+    sizes = ModelConfig(width=64, depth=2, heads=2, decoder_width=32, decoder_depth=1, projection=16)
+    module = Autoencoder(sizes)
+    made = make_optimizer(module, LoopConfig(optimizer=optimizer))
+    for parameter in module.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    made.step()
+    kept = [value for name, value in named_state(module, made).items() if not name.endswith("/step")]
+    fp32 = ARITHMETICS["fp32"]
+    assert network_of(sizes, 0.7, fp32, optimizer).optimizer(fp32) == sum(value.nbytes for value in kept)
+
+
+def test_muon_needs_less_than_adamw_and_a_bare_number_is_for_adamw(capsys):
+    muon, adamw = (told(capsys, size="base", optimizer=name) for name in ("muon", "adamw"))
+    assert muon["needs_gb"]["ddp"]["optimizer"] < 0.55 * adamw["needs_gb"]["ddp"]["optimizer"]
+    assert (muon["bytes_a_parameter"], adamw["bytes_a_parameter"]) == (pytest.approx(12.1, abs=0.1), 16)
+    assert told(capsys, parameters=1e9)["bytes_a_parameter"] == 16
+    plan(PlanConfig(size="base"))
+    assert "with gradients and Muon (12.1 bytes a parameter)" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(
@@ -138,10 +162,13 @@ def test_fewer_clips_than_gpus_is_a_row_not_an_error(capsys):
 def test_a_recipe_gives_size_and_batch(tmp_path, capsys):
     recipe = tmp_path / "pretrain.yaml"
     recipe.write_text(
-        "steps: 5\nsize: small\nratio: 0.5\npairs:\n  weight: 0\ntrain:\n  batch: 128\n  precision: 'no'\n"
+        "steps: 5\nsize: small\nratio: 0.5\npairs:\n  weight: 0\n"
+        "train:\n  batch: 128\n  optimizer: adamw\n  precision: 'no'\n"
     )
     found = told(capsys, recipe=str(recipe), gpus=2)
-    direct = told(capsys, size="small", ratio=0.5, pairs=False, batch=128, precision="fp32", gpus=2)
+    direct = told(
+        capsys, size="small", ratio=0.5, pairs=False, batch=128, precision="fp32", optimizer="adamw", gpus=2
+    )
     assert found == direct
     recipe.write_text("model:\n  width: 96\n")
     assert told(capsys, recipe=str(recipe))["parameters"] < found["parameters"]
