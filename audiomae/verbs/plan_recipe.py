@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from audiomae.errors import DataError, MissingError
 from audiomae.model.config import ModelConfig
+from audiomae.training.config import OptimizerName
 
 __all__ = ["settings_of_recipe"]
 
@@ -30,9 +31,9 @@ def settings_of_recipe(path: Path) -> dict[str, Any]:
     if not isinstance(read, dict):
         raise DataError(f"{path}: holds no settings of pretrain.")
     train = read.get("train") or {}
-    found: dict[str, Any] = {
-        name: train[name] for name in ("batch", "accumulate", "optimizer") if name in train
-    }
+    found: dict[str, Any] = {name: train[name] for name in ("batch", "accumulate") if name in train}
+    if train.get("optimizer") in get_args(OptimizerName):
+        found["optimizer"] = train["optimizer"]
     found |= {name: read[name] for name in ("size", "ratio") if read.get(name) is not None}
     if train.get("precision") in ("no", "bf16"):
         found["precision"] = {"no": "fp32", "bf16": "bf16"}[train["precision"]]
