@@ -28,19 +28,15 @@ from numpy.typing import NDArray
 
 from audiomae.data.clips import clip_starts, read_clips
 from audiomae.data.corpus import Corpus
+from audiomae.data.labels import read_tasks
 from audiomae.model.corpus_vectors import embed_tracks
 from audiomae.model.embedder import Embedder, load, untrained
 from audiomae.model.pooling import Pool
-from audiomae.model.probing import bootstrap, probe_linear, retrieve_track
 from audiomae.model.whitening import Whitening
+from audiomae.verbs.probe import ProbeConfig, judge
 from audiomae.verbs.probe_vectors import mel_statistics, vectors_of_files
 
 Vectors = NDArray[np.float32]
-Hits = NDArray[np.bool_]
-Strings = NDArray[np.str_]
-
-WHITENED = 128
-"""Dimensions that score.py whitens to."""
 
 RESAMPLES = 2000
 
@@ -91,27 +87,29 @@ def unjudged(where: dict[str, int], judged: list[str], vectors: Vectors) -> list
     return [vectors[rows].astype(np.float32) for rows in tracks.values()]
 
 
-def hits_of(scorer: ModuleType, names: list[str], vectors: Vectors) -> dict[str, tuple[Hits, Strings]]:
-    """Return the hits behind the scorer's figures, and the track of each clip asked about.
+def print_leads(bench: Path, where: dict[str, list[str]], vectors: dict[str, Vectors], seed: int) -> None:
+    """Print how far the model is ahead of each peer, as `audiomae probe` finds it.
 
     Args:
-        scorer: With the judged rows of labels.csv.
-        names: Judged clips.
-        vectors: Theirs, (clips, values).
+        bench: Folder of the labels.
+        where: Values that their columns may have, which leave the judged rows.
+        vectors: The model's under `model`, and each peer's, a row for each clip of music_track.
+        seed: Key of the draws.
     """
-    where = {name: place for place, name in enumerate(names)}
-    found = {}
-    for task, column in (("music_track", "track"), ("music_composer", "label"), ("music_source", "label")):
-        rows = [row for row in scorer.ROWS if row["task"] == task]
-        chosen = vectors[[where[row["path"]] for row in rows]].astype(np.float32)
-        labels, tracks = (np.array([row[name] for row in rows]) for name in (column, "track"))
-        if task == "music_track":
-            found["track"] = retrieve_track(chosen, labels), tracks
-            found["track, whitened"] = retrieve_track(chosen, labels, whiten=WHITENED), tracks
-        else:
-            folds = np.array([int(row["fold"]) for row in rows])
-            found[task.removeprefix("music_")] = probe_linear(chosen, labels, folds), tracks
-    return found
+    asked = ["music_track", "music_composer", "music_source"]
+    tasks = sorted(read_tasks(bench / "labels.csv", asked, where), key=lambda task: asked.index(task.name))
+    row_of = {path: row for row, path in enumerate(tasks[0].paths)}
+    config = ProbeConfig("", "", bootstrap=RESAMPLES, seed=seed)
+    leads: dict[str, list[str]] = {name: [] for name in vectors if name != "model"}
+    for task in tasks:
+        rows = [row_of[path] for path in task.paths]
+        judged = judge(task, {name: values[rows] for name, values in vectors.items()}, config)
+        for name, cells in leads.items():
+            found = [one for measure, one in judged["model_above"][name].items() if measure != "knn"]
+            cells += ["{score:+.3f} [{low:+.3f}, {high:+.3f}]".format(**one) for one in found]
+    print("\n| model, ahead of | track | track, whitened | composer | source |\n|---|---|---|---|---|")
+    for name, cells in leads.items():
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def main() -> int:
@@ -171,18 +169,11 @@ def main() -> int:
                 row(name, peers[name][order])
                 fitted = Whitening.fit_soft(unjudged(where, names, peers[name]), options.dims, at_most=True)
                 row(f"{name}, whitened softly within tracks", fitted.transform(peers[name][order]))
-            print(
-                "\n| model, ahead of | track | track, whitened | composer | source |\n|---|---|---|---|---|"
-            )
-            own = hits_of(scorer, names, judged["model"])
-            for name in sorted(set(peers.files) - {"path"}):
-                other = hits_of(scorer, names, peers[name][order])
-                cells = []
-                for measure, (hits, tracks) in own.items():
-                    ahead = hits.astype(np.int64) - other[measure][0]
-                    cells.append(bootstrap(ahead, tracks, resamples=RESAMPLES, seed=options.seed))
-                told = " | ".join(f"{one.score:+.3f} [{one.low:+.3f}, {one.high:+.3f}]" for one in cells)
-                print(f"| {name} | {told} |", flush=True)
+            others = {
+                name: peers[name][order].astype(np.float32) for name in sorted(set(peers.files) - {"path"})
+            }
+        unseen = {"source": sorted(scorer.UNSEEN)}
+        print_leads(options.bench, unseen, {"model": judged["model"], **others}, options.seed)
     return 0
 
 

@@ -35,7 +35,7 @@ from audiomae.model.probing import (
 from audiomae.model.whitening import Whitening
 from audiomae.verbs.probe_vectors import vectors_of_files
 
-__all__ = ["ProbeConfig", "probe"]
+__all__ = ["ProbeConfig", "judge", "probe"]
 
 FORMAT = "audiomae-probe/1"
 BASELINES = ("mel statistics", "untrained encoder")
@@ -142,7 +142,7 @@ def judge(task: Task, vectors: dict[str, NDArray[np.float32]], config: ProbeConf
 
     Returns:
         Clips, classes, groups, folds, the share of the largest class, and under `scores` for each kind and
-        measure the score with its interval; under `model_above` the model's lead over each baseline, paired.
+        measure the score with its interval; under `model_above` the model's lead over each other kind, paired.
     """
     counts = Counter(task.labels.tolist())
     about: dict[str, Any] = {
@@ -179,7 +179,8 @@ def judge(task: Task, vectors: dict[str, NDArray[np.float32]], config: ProbeConf
     scores = {name: {key: interval(row) for key, row in kinds.items()} for name, kinds in hits.items()}
     above = {
         name: {key: interval(row.astype(int) - hits[name][key]) for key, row in hits["model"].items()}
-        for name in BASELINES
+        for name in hits
+        if name != "model"
     }
     return {**about, "scores": scores, "model_above": above}
 
