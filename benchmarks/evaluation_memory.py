@@ -27,15 +27,15 @@ MAKE = """
 import sys
 from pathlib import Path
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq, torch
-from audiomae.data.content import Content
-from audiomae.data.files import write_json
-from audiomae.data.tables import Interactions
-from audiomae.recommend.catalogue import Catalogue
-from audiomae.recommend.features import FeatureSettings, UserFeatures
+from audiomae.listening.content import Content
+from audiomae.disk.files import write_json
+from audiomae.listening.tables import Interactions
+from audiomae.recommend.catalogue.catalogue import Catalogue
+from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.splits import SplitConfig, protocol, split_interactions
-from audiomae.recommend.tower_model import TowerModel
-from audiomae.recommend.tower_task import ObjectiveSettings, make_towers
-from audiomae.recommend.towers import TowerSettings
+from audiomae.recommend.towers.model import TowerModel
+from audiomae.recommend.towers.task import ObjectiveSettings, make_towers
+from audiomae.recommend.towers.network import TowerSettings
 
 folder, items, users, plays = Path(sys.argv[1]), *map(int, sys.argv[2:])
 generator = np.random.default_rng(0)
@@ -75,7 +75,7 @@ def peak():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
-from audiomae.verbs.evaluate import EvaluateConfig, evaluate
+from audiomae.cli.evaluate import EvaluateConfig, evaluate
 imported, start = peak(), time.perf_counter()
 evaluate(EvaluateConfig(
     (sys.argv[1],), baselines=("random", "popularity", "recent"), out=sys.argv[2]

@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from noise_corpus import write_noise_corpus
 
+from audiomae.cli.export import ExportConfig, export
 from audiomae.model.config import model_of_size
 from audiomae.model.embedder import load, save, untrained
-from audiomae.verbs.export import ExportConfig, export
 
 
 def write_clips(folder: Path, clips: int, clips_a_track: int = 32) -> None:

@@ -22,13 +22,13 @@ from typing import NamedTuple
 import torch
 from report import conditions, markdown
 
-from audiomae.data.clips import hold_out_tracks
-from audiomae.data.corpus import Corpus
+from audiomae.corpus.clips import hold_out_tracks
+from audiomae.corpus.corpus import Corpus
 from audiomae.model.config import model_of_size
+from audiomae.pretraining.settings import MaskSettings, PairSettings
+from audiomae.pretraining.task import MaskedTask
 from audiomae.training.config import LoopConfig
 from audiomae.training.optimizer import make_optimizer
-from audiomae.verbs.masked_settings import MaskSettings, PairSettings
-from audiomae.verbs.masked_task import MaskedTask
 
 
 class Rate(NamedTuple):

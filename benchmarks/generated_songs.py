@@ -21,8 +21,8 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from data_prep.generated import Answers, answers_of, compose
-from data_prep.synthesis import SAMPLE_RATE
+from data_prep.songs.generated.songs import Answers, answers_of, compose
+from data_prep.songs.generated.synthesis import SAMPLE_RATE
 
 SEED = 7
 HOP = 256

@@ -32,14 +32,14 @@ from noise_corpus import write_noise_corpus
 from report import conditions, markdown
 from torch.optim import AdamW
 
-from audiomae.data.corpus import Corpus
+from audiomae.corpus.corpus import Corpus
 from audiomae.model.config import model_of_size
+from audiomae.pretraining.settings import MaskSettings, PairSettings
+from audiomae.pretraining.task import MaskedTask
 from audiomae.training.config import LoopConfig
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.processes import make_accelerator
 from audiomae.training.profile import profile_steps
-from audiomae.verbs.masked_settings import MaskSettings, PairSettings
-from audiomae.verbs.masked_task import MaskedTask
 
 ARMS = {
     "all": "all options",

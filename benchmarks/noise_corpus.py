@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from audiomae.audio.mel import MelConfig
-from audiomae.data.corpus import Corpus
-from audiomae.data.shards import CorpusWriter
+from audiomae.corpus.corpus import Corpus
+from audiomae.corpus.writer import CorpusWriter
 
 __all__ = ["write_noise_corpus"]
 

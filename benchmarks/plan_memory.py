@@ -34,18 +34,18 @@ from report import conditions, markdown
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
-from audiomae.cli import leave
-from audiomae.data.corpus import Corpus
+from audiomae.cli.main import leave
+from audiomae.corpus.corpus import Corpus
 from audiomae.model.config import ModelConfig, model_of_size
 from audiomae.model.transformer import Block
+from audiomae.planning.memory import ARITHMETICS, need_of
+from audiomae.planning.network import network_of
+from audiomae.pretraining.settings import MaskSettings, PairSettings
+from audiomae.pretraining.task import MaskedTask
 from audiomae.training.config import LoopConfig
-from audiomae.training.memory import ARITHMETICS, need_of
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.processes import make_accelerator
 from audiomae.training.profile import Stepper
-from audiomae.verbs.masked_settings import MaskSettings, PairSettings
-from audiomae.verbs.masked_task import MaskedTask
-from audiomae.verbs.plan_network import network_of
 
 CASES = (
     "tiny:64:one,tiny:256:one,small:32:one,small:64:one,base:8:one,tiny:128:ddp,small:32:ddp,small:32:fsdp"

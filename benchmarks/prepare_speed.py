@@ -46,8 +46,8 @@ print(json.dumps([frames / 100, time.perf_counter() - wall, time.process_time() 
 PREPARE = """
 import json, sys, time
 from pathlib import Path
-from data_prep.pipeline import prepare_corpus
-from data_prep.song import Song
+from audiomae.corpus.build import prepare_corpus
+from audiomae.corpus.song import Song
 if __name__ == "__main__":
     paths, out, workers = json.loads(sys.stdin.readline())
     wall, cpu = time.perf_counter(), time.process_time()

@@ -26,15 +26,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiomae.data.clips import clip_starts, read_clips
-from audiomae.data.corpus import Corpus
-from audiomae.data.labels import read_tasks
-from audiomae.model.corpus_vectors import embed_tracks
+from audiomae.cli.probe import ProbeConfig, judge
+from audiomae.corpus.clips import clip_starts, read_clips
+from audiomae.corpus.corpus import Corpus
 from audiomae.model.embedder import Embedder, load, untrained
 from audiomae.model.pooling import Pool
 from audiomae.model.whitening import Whitening
-from audiomae.verbs.probe import ProbeConfig, judge
-from audiomae.verbs.probe_vectors import mel_statistics, vectors_of_files
+from audiomae.probing.labels import read_tasks
+from audiomae.probing.vectors import mel_statistics, vectors_of_files
+from audiomae.vectors.embed import embed_tracks
 
 Vectors = NDArray[np.float32]
 

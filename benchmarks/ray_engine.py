@@ -23,12 +23,12 @@ from pathlib import Path
 import torch
 from report import conditions, markdown
 
-from audiomae.data.corpus import Corpus
-from audiomae.verbs.export import ExportConfig, export
-from data_prep.folder import songs as folder_songs
-from data_prep.pipeline import prepare_corpus
-from data_prep.ray_pool import prepare_on_ray
-from data_prep.ray_stream import join_cluster
+from audiomae.cli.export import ExportConfig, export
+from audiomae.cluster.songs import prepare_on_ray
+from audiomae.cluster.stream import join_cluster
+from audiomae.corpus.build import prepare_corpus
+from audiomae.corpus.corpus import Corpus
+from data_prep.songs.folder import songs as folder_songs
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from report import conditions, markdown
 
-from audiomae.data.clips import ClipStream, permute
-from audiomae.verbs.masked_task import sample_numbers
+from audiomae.corpus.clips import ClipStream, permute
+from audiomae.pretraining.task import sample_numbers
 
 CLIP = 496
 BLOCK = 1 << 20

@@ -25,19 +25,19 @@ import torch
 from report import conditions, markdown
 from scipy.sparse import csr_matrix
 
-from audiomae.data.content import Content
-from audiomae.data.search import unit_rows
-from audiomae.data.tables import Interactions
-from audiomae.recommend.catalogue import Catalogue
-from audiomae.recommend.features import FeatureSettings, UserFeatures
-from audiomae.recommend.index import EXACT_BELOW, Index
-from audiomae.recommend.listeners import ListenerReader
-from audiomae.recommend.ranker import Ranker, RankerSettings, RankingGroup, fit_ranker
-from audiomae.recommend.ranking_features import FEATURES
-from audiomae.recommend.recommender import Recommender
-from audiomae.recommend.tower_model import TowerModel
-from audiomae.recommend.tower_task import ObjectiveSettings, make_towers
-from audiomae.recommend.towers import TowerSettings
+from audiomae.listening.content import Content
+from audiomae.listening.tables import Interactions
+from audiomae.recommend.catalogue.catalogue import Catalogue
+from audiomae.recommend.catalogue.index import EXACT_BELOW, Index
+from audiomae.recommend.ranking.features import FEATURES
+from audiomae.recommend.ranking.ranker import Ranker, RankerSettings, RankingGroup, fit_ranker
+from audiomae.recommend.serving.recommender import Recommender
+from audiomae.recommend.serving.users import ListenerReader
+from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
+from audiomae.recommend.towers.model import TowerModel
+from audiomae.recommend.towers.network import TowerSettings
+from audiomae.recommend.towers.task import ObjectiveSettings, make_towers
+from audiomae.vectors.search import unit_rows
 
 HEARD = 100
 """Plays of a user."""

@@ -22,11 +22,11 @@ from implicit.bpr import BayesianPersonalizedRanking
 from report import conditions, markdown
 from torch import nn
 
-from audiomae.data.tables import Interactions
-from audiomae.recommend.features import FeatureSettings, UserFeatures
-from audiomae.recommend.negatives import NegativeSettings
-from audiomae.recommend.tower_task import ObjectiveSettings, TowerTask, make_towers
-from audiomae.recommend.towers import TowerSettings
+from audiomae.listening.tables import Interactions
+from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
+from audiomae.recommend.towers.negatives import NegativeSettings
+from audiomae.recommend.towers.network import TowerSettings
+from audiomae.recommend.towers.task import ObjectiveSettings, TowerTask, make_towers
 from audiomae.training.config import LoopConfig
 from audiomae.training.optimizer import make_optimizer
 

@@ -17,18 +17,18 @@ from audiomae_arrangement import Arm, AudioMaeArrangement
 from report import markdown
 from torch import nn
 
-from audiomae.data.clips import clip_starts, hold_out_tracks, read_clips
-from audiomae.data.corpus import Corpus
+from audiomae.cli.pretrain import PretrainConfig
+from audiomae.corpus.clips import clip_starts, hold_out_tracks, read_clips
+from audiomae.corpus.corpus import Corpus
 from audiomae.model.config import ModelConfig, model_of_size
 from audiomae.model.embedder import Embedder, untrained
-from audiomae.model.probing import Score, bootstrap, retrieve_track
+from audiomae.pretraining.settings import MaskSettings, PairSettings
+from audiomae.pretraining.task import MaskedTask
+from audiomae.probing.measures import Score, bootstrap, retrieve_track
+from audiomae.probing.vectors import mel_statistics
 from audiomae.training.config import LoopConfig
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.schedule import learning_rate_at
-from audiomae.verbs.masked_settings import MaskSettings, PairSettings
-from audiomae.verbs.masked_task import MaskedTask
-from audiomae.verbs.pretrain import PretrainConfig
-from audiomae.verbs.probe_vectors import mel_statistics
 
 __all__ = ["compare_vectors"]
 

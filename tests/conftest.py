@@ -15,9 +15,7 @@ from jaxtyping import install_import_hook
 
 # Shapes in signatures are checked at every call of the network, in tests alone.
 NETWORK = (
-    "augmentation",
     "autoencoder",
-    "baselines",
     "clip_head",
     "decoder",
     "encoder",
@@ -27,10 +25,12 @@ NETWORK = (
     "pooling",
 )
 NETWORK += ("positions", "transformer")
-install_import_hook([f"audiomae.model.{name}" for name in NETWORK], "beartype.beartype")
+CHECKED = [f"audiomae.model.{name}" for name in NETWORK]
+CHECKED += ["audiomae.pretraining.augmentation", "audiomae.pretraining.guesses"]
+install_import_hook(CHECKED, "beartype.beartype")
 
 from audiomae.audio.mel import MelConfig
-from audiomae.data.shards import CorpusWriter
+from audiomae.corpus.writer import CorpusWriter
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)

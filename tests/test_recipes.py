@@ -8,7 +8,7 @@ import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.utils import DistributedType
 
-from audiomae.cli import read_settings
+from audiomae.cli.main import read_settings
 from audiomae.errors import ConfigError
 from audiomae.model.transformer import Block
 from audiomae.training.config import LoopConfig

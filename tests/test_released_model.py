@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import audiomae
-from audiomae.data.labels import read_tasks
-from audiomae.model.probing import retrieve_track
-from audiomae.verbs.probe_vectors import vectors_of_files
+from audiomae.probing.labels import read_tasks
+from audiomae.probing.measures import retrieve_track
+from audiomae.probing.vectors import vectors_of_files
 
 RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "debian_games"
 

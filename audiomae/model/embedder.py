@@ -16,9 +16,9 @@ from torch import Tensor
 
 from audiomae.audio.decode import decode_blocks
 from audiomae.audio.mel import LogMel, MelConfig, log_mel_blocks
-from audiomae.data.clips import clip_starts
-from audiomae.data.files import fingerprint_of, read_json, write_json
-from audiomae.data.tensors import read_tensors, write_tensors
+from audiomae.corpus.clips import clip_starts
+from audiomae.disk.files import fingerprint_of, read_json, write_json
+from audiomae.disk.tensors import read_tensors, write_tensors
 from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
 from audiomae.model.autoencoder import Autoencoder
 from audiomae.model.config import ModelConfig

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from audiomae.data.files import fingerprint_of, write_atomically
+from audiomae.disk.files import fingerprint_of, write_atomically
 from audiomae.errors import DataError, MissingError
 
 __all__ = ["WhitenKind", "Whitening"]

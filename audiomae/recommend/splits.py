@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from audiomae.data.tables import Interactions
 from audiomae.errors import ConfigError, DataError
+from audiomae.listening.tables import Interactions
 
 __all__ = ["Split", "SplitConfig", "protocol", "split_interactions"]
 

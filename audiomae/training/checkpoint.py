@@ -20,8 +20,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from audiomae.data.files import read_json, write_json
-from audiomae.data.tensors import read_tensors, write_tensors
+from audiomae.disk.files import read_json, write_json
+from audiomae.disk.tensors import read_tensors, write_tensors
 from audiomae.errors import FingerprintError, MissingError, StorageError
 from audiomae.training.optimizer import empty_state, fill_state, named_state
 from audiomae.training.ranks import fail_together

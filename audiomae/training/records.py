@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from audiomae.data.files import write_atomically
+from audiomae.disk.files import write_atomically
 from audiomae.errors import StorageError
 
 __all__ = ["Records"]

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from accelerate import Accelerator
 
-from audiomae.data.files import fingerprint_of, locked, read_json, write_atomically, write_json
+from audiomae.disk.files import fingerprint_of, locked, read_json, write_atomically, write_json
 from audiomae.errors import ConfigError, FingerprintError
 from audiomae.training.ranks import fail_together
 

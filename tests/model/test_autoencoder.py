@@ -7,10 +7,10 @@ import torch
 
 from audiomae.errors import ConfigError
 from audiomae.model.autoencoder import Autoencoder, normalise_patches, split_places
-from audiomae.model.baselines import nearest_column_loss, position_mean_loss
 from audiomae.model.config import ModelConfig, model_of_size
 from audiomae.model.encoder import take_tokens
 from audiomae.model.masking import blank
+from audiomae.pretraining.guesses import nearest_column_loss, position_mean_loss
 
 SMALL = ModelConfig(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 

@@ -8,9 +8,9 @@ from safetensors.numpy import save_file
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from audiomae.data.search import nearest
 from audiomae.errors import DataError, MissingError, StorageError
 from audiomae.model.whitening import Whitening
+from audiomae.vectors.search import nearest
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from audiomae.data.content import Content
-from audiomae.data.files import fingerprint_of, write_json
-from audiomae.data.tables import Interactions
-from audiomae.recommend.catalogue import Catalogue
-from audiomae.recommend.features import FeatureSettings, UserFeatures
-from audiomae.recommend.recommender import FORMAT
-from audiomae.recommend.tower_model import TowerModel
-from audiomae.recommend.tower_task import ObjectiveSettings, make_towers
-from audiomae.recommend.towers import TowerSettings
+from audiomae.disk.files import fingerprint_of, write_json
+from audiomae.listening.content import Content
+from audiomae.listening.tables import Interactions
+from audiomae.recommend.catalogue.catalogue import Catalogue
+from audiomae.recommend.serving.recommender import FORMAT
+from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
+from audiomae.recommend.towers.model import TowerModel
+from audiomae.recommend.towers.network import TowerSettings
+from audiomae.recommend.towers.task import ObjectiveSettings, make_towers
 
 DAY = 86_400
 GENRES = ("Rock", "Jazz", "Rock|Pop", "")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiomae.data.tables import Interactions
 from audiomae.errors import ConfigError, DataError
+from audiomae.listening.tables import Interactions
 from audiomae.recommend.splits import SplitConfig, protocol, split_interactions
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from accelerate import PartialState
 from accelerate.utils import DistributedType
 
-from audiomae.cli import start
+from audiomae.cli.main import start
 
 if __name__ == "__main__":
     PartialState(cpu=True)

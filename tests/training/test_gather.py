@@ -10,7 +10,7 @@ import textwrap
 import pytest
 import torch
 
-from audiomae.data.tensors import read_tensors
+from audiomae.disk.tensors import read_tensors
 from audiomae.training.gather import gather_rows
 
 SCRIPT = """
@@ -19,8 +19,8 @@ SCRIPT = """
     import torch
     from torch import distributed, nn
     from torch.nn.parallel import DistributedDataParallel
-    from audiomae.cli import leave
-    from audiomae.data.tensors import write_tensors
+    from audiomae.cli.main import leave
+    from audiomae.disk.tensors import write_tensors
     from audiomae.training.gather import gather_rows
 
     distributed.init_process_group("gloo")

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from audiomae.data.tensors import read_tensors
+from audiomae.disk.tensors import read_tensors
 from audiomae.errors import FingerprintError
 from audiomae.training.config import Length, LoopConfig
 from audiomae.training.loop import Outcome, train
@@ -90,8 +90,8 @@ def test_two_processes_stop_at_the_same_step_when_the_clock_decides(tmp_path):
         textwrap.dedent(f"""
         import importlib.util, os
         from pathlib import Path
-        from audiomae.cli import leave
-        from audiomae.data.tensors import write_tensors
+        from audiomae.cli.main import leave
+        from audiomae.disk.tensors import write_tensors
         spec = importlib.util.spec_from_file_location("loop_tests", {str(Path(__file__))!r})
         tests = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(tests)

@@ -17,11 +17,11 @@ import pytest
 import torch
 import yaml
 
-from audiomae.data.tensors import read_tensors
+from audiomae.cli.consolidate import ConsolidateConfig, consolidate
+from audiomae.cli.pretrain import PretrainConfig, pretrain
+from audiomae.disk.tensors import read_tensors
 from audiomae.model.config import ModelConfig
 from audiomae.training.config import LoopConfig
-from audiomae.verbs.consolidate import ConsolidateConfig, consolidate
-from audiomae.verbs.pretrain import PretrainConfig, pretrain
 
 pytestmark = pytest.mark.processes
 
@@ -189,7 +189,7 @@ def test_processes_started_with_different_settings_are_refused(small_corpus, tmp
     script.write_text(
         textwrap.dedent("""
         import os, sys
-        from audiomae.cli import leave, main
+        from audiomae.cli.main import leave, main
         extra = ["--ratio", "0.6"] if os.environ["RANK"] == "1" else []
         leave(main([*sys.argv[1:], *extra]))
         """)

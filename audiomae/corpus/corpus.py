@@ -1,0 +1,250 @@
+"""A corpus as it lies on disk, read: log-mel shards, memory-mapped, and the table of their tracks.
+
+corpus.json       mel settings, decoder versions, mean and std, counts, shards, fingerprint
+tracks.parquet    a row a track, in the order of the shards
+rejects.parquet   a row a file that was left out, with the reason
+mels/shard-*.npy  float16 (frames, mels), whole tracks one after another
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from audiomae.audio.mel import MelConfig
+from audiomae.disk.files import fingerprint_of, read_json
+from audiomae.errors import DataError, MissingError
+
+__all__ = [
+    "CORPUS_FORMAT",
+    "REJECT_SCHEMA",
+    "TRACK_SCHEMA",
+    "Corpus",
+    "corpus_fingerprint",
+    "mel_from_json",
+    "read_rows",
+    "shard_file",
+]
+
+CORPUS_FORMAT = "audiomae-corpus/1"
+
+TRACK_SCHEMA = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("title", pa.string(), nullable=False),
+        pa.field("artist", pa.string(), nullable=False),
+        pa.field("album", pa.string(), nullable=False),
+        pa.field("genre", pa.string(), nullable=False),
+        pa.field("seconds", pa.float64(), nullable=False),
+        pa.field("shard", pa.int32(), nullable=False),
+        pa.field("first_frame", pa.int64(), nullable=False),
+        pa.field("frames", pa.int64(), nullable=False),
+        pa.field("level", pa.float64(), nullable=False),
+        pa.field("content", pa.string(), nullable=False),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("modified_ns", pa.int64(), nullable=False),
+        pa.field("mel_sum", pa.float64(), nullable=False),
+        pa.field("mel_square_sum", pa.float64(), nullable=False),
+    ]
+)
+"""Columns of tracks.parquet: `seconds` of audio, `level` in dBFS (RMS), `content` a hash of the decoded
+samples, `bytes` and `modified_ns` of the file, `mel_sum` and `mel_square_sum` over the track's log-mel
+values."""
+
+REJECT_SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("content", pa.string(), nullable=False),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("modified_ns", pa.int64(), nullable=False),
+    ]
+)
+"""Columns of rejects.parquet: `reason` is "kind: detail"; `content` is set for duplicates; a file that was
+not there has -1 `bytes`."""
+
+
+class Corpus:
+    """Log-mels of many tracks, read as needed from disk; made by `audiomae prepare`.
+
+    Attributes:
+        folder: Where it lies.
+        mel: Settings the log-mels were made with.
+        mean: Mean of all log-mel values.
+        std: Standard deviation of all log-mel values.
+        fingerprint: Stands for the mel settings and the content and order of the tracks.
+        track_ids: Names of the tracks, in order.
+        frames: Frames of each track, int64 (tracks,).
+        tracks: Table of the tracks, as `TRACK_SCHEMA`.
+        meta: All of corpus.json.
+    """
+
+    def __init__(self, folder: Path, meta: dict[str, Any], tracks: pa.Table) -> None:
+        self.folder = folder
+        self.meta = meta
+        self.tracks = tracks
+        self.mel = mel_from_json(meta["mel"])
+        self.mean = float(meta["mean"])
+        self.std = float(meta["std"])
+        self.fingerprint = str(meta["fingerprint"])
+        self.track_ids: list[str] = tracks["track_id"].to_pylist()
+        self.frames: NDArray[np.int64] = column(tracks, "frames")
+        self._shard = column(tracks, "shard")
+        self._first_frame = column(tracks, "first_frame")
+        self._index: dict[str, int] = {}
+        self._maps: dict[int, NDArray[np.float16]] = {}
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Corpus:
+        """Open a corpus and check that all of it is there.
+
+        Raises:
+            MissingError: If a file is missing or cut short.
+            DataError: If the folder holds another format.
+        """
+        folder = Path(folder)
+        meta = read_json(folder / "corpus.json", format=CORPUS_FORMAT)
+        tracks = read_rows(folder / "tracks.parquet", TRACK_SCHEMA)
+        try:
+            shards = {int(shard["shard"]): shard for shard in meta["shards"]}
+            for shard in shards.values():
+                check_shard(folder / shard["file"], int(shard["bytes"]))
+            corpus = cls(folder, meta, tracks)
+        except (KeyError, TypeError, ValueError) as error:
+            raise MissingError(
+                f"{folder / 'corpus.json'}: entry {error} is missing or wrong. Prepare the corpus again."
+            ) from error
+        contents = tracks["content"].to_pylist()
+        if corpus_fingerprint(corpus.mel, corpus.track_ids, contents) != corpus.fingerprint:
+            raise MissingError(
+                f"{folder}: tracks.parquet does not fit corpus.json; preparing was cut short. "
+                "Run the same `audiomae prepare` again to finish it."
+            )
+        return corpus
+
+    def __repr__(self) -> str:
+        hours = float(self.frames.sum()) * self.mel.hop_samples / self.mel.sample_rate / 3600
+        counts = f"tracks={len(self)}, hours={hours:.2f}, fingerprint={self.fingerprint}"
+        return f"Corpus({str(self.folder)!r}, {counts})"
+
+    def __len__(self) -> int:
+        return len(self.track_ids)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Corpus, (self.folder, self.meta, self.tracks)  # a copy in another process maps the shards anew
+
+    def mels(self, track: int, first: int = 0, frames: int | None = None) -> NDArray[np.float16]:
+        """Return a view of a track's log-mels, read-only and memory-mapped.
+
+        Args:
+            track: Index of the track.
+            first: First frame.
+            frames: Frames to return; None for all that follow `first`.
+
+        Returns:
+            Log-mels (frames, mels), float16.
+
+        Raises:
+            IndexError: If the track has no such frames.
+            MissingError: If the shard is gone.
+        """
+        if not 0 <= track < len(self):
+            raise IndexError(f"track {track} is outside 0 to {len(self) - 1}")
+        held = int(self.frames[track])
+        frames = held - first if frames is None else frames
+        if first < 0 or frames < 0 or first + frames > held:
+            raise IndexError(
+                f"frames {first} to {first + frames} are outside track {track}, which has {held}"
+            )
+        start = int(self._first_frame[track]) + first
+        return self._map(int(self._shard[track]))[start : start + frames]
+
+    def find(self, track_id: str) -> int:
+        """Return the index of a track.
+
+        Raises:
+            DataError: If there is no such track; the message names those closest.
+        """
+        if not self._index:
+            self._index = {name: index for index, name in enumerate(self.track_ids)}
+        try:
+            return self._index[track_id]
+        except KeyError:
+            close = difflib.get_close_matches(track_id, self.track_ids, 3, 0.5) or self.track_ids[:3]
+            raise DataError(
+                f"{self.folder}: no track {track_id!r}. Close to it: {', '.join(close)}; "
+                "tracks.parquet lists all."
+            ) from None
+
+    def _map(self, shard: int) -> NDArray[np.float16]:
+        mapped = self._maps.get(shard)
+        if mapped is None:
+            path = self.folder / shard_file(shard)
+            try:
+                mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise MissingError(f"{path}: cannot be read ({error}). Prepare the corpus again.") from error
+            self._maps[shard] = mapped
+        return mapped
+
+
+def shard_file(shard: int) -> str:
+    """Return a shard's path inside the corpus."""
+    return f"mels/shard-{shard:05d}.npy"
+
+
+def column(tracks: pa.Table, name: str) -> NDArray[np.int64]:
+    """Return an integer column as int64 (tracks,)."""
+    return np.asarray(tracks[name].to_numpy(), dtype=np.int64)
+
+
+def mel_from_json(value: dict[str, Any]) -> MelConfig:
+    """Read mel settings from a JSON object.
+
+    Raises:
+        DataError: If a setting is missing, unknown or out of range.
+    """
+    try:
+        config = MelConfig(**value)
+    except TypeError as error:
+        raise DataError(f"mel settings {value} cannot be read: {error}. Prepare the corpus again.") from error
+    return config
+
+
+def corpus_fingerprint(mel: MelConfig, track_ids: list[str], contents: list[str]) -> str:
+    """Return what stands for mel settings and tracks: the same for the same audio in the same order."""
+    return fingerprint_of(asdict(mel), track_ids, contents)
+
+
+def read_rows(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read a Parquet file as a table of `schema`."""
+    try:
+        with pq.ParquetFile(path) as file:  # read_table would take a folder named a=b for a column
+            return file.read().cast(schema)
+    except FileNotFoundError:
+        raise MissingError(f"{path}: no such file. Prepare the corpus again.") from None
+    except (OSError, pa.ArrowException, ValueError) as error:
+        line = str(error).splitlines()[0]
+        raise MissingError(
+            f"{path}: cannot be read, perhaps cut short ({line}). Prepare the corpus again."
+        ) from error
+
+
+def check_shard(path: Path, size: int) -> None:
+    """Refuse a shard that is not there or of another size."""
+    try:
+        found = path.stat().st_size
+    except OSError:
+        raise MissingError(f"{path}: no such file. Prepare the corpus again, in a new folder.") from None
+    if found != size:
+        raise MissingError(
+            f"{path}: cut short, {found} of {size} bytes. Prepare the corpus again, in a new folder."
+        )

@@ -1,0 +1,86 @@
+"""Pictures of log-mels: what was there, what the encoder saw, what the decoder made of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import librosa.display
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from audiomae.disk.files import write_atomically
+
+if TYPE_CHECKING:
+    from audiomae.audio.mel import MelConfig
+
+__all__ = ["draw_reconstruction"]
+
+DECIBELS_PER_NEPER = 10 / np.log(10)
+"""A natural logarithm of power, times this, is in decibels."""
+
+
+def draw_reconstruction(
+    path: Path | str,
+    original: NDArray[np.floating],
+    blanked: NDArray[np.floating],
+    rebuilt: NDArray[np.floating],
+    *,
+    mel: MelConfig,
+    title: str = "",
+    start_seconds: float = 0.0,
+) -> None:
+    """Draw three log-mels below one another as a PNG, time in seconds and frequency in Hz.
+
+    All three share the colour range of `original`, so a flat or noisy rebuild looks flat or noisy.
+
+    Args:
+        path: The PNG to write, atomically; the same arrays give the same bytes.
+        original: Natural log-mel, (frames, mels).
+        blanked: The same, NaN where the encoder saw nothing: drawn grey. (frames, mels).
+        rebuilt: What the decoder made of it, (frames, mels).
+        mel: Settings of the log-mels, for the axes.
+        title: A line above the picture.
+        start_seconds: Where in the song the first frame lies, for the time axis.
+
+    Raises:
+        ValueError: If the three shapes differ or the mels are not those of `mel`.
+        StorageError: If the disk refuses the picture.
+    """
+    shape = original.shape
+    if original.ndim != 2 or blanked.shape != shape or rebuilt.shape != shape or shape[1] != mel.mels:
+        raise ValueError(
+            f"shapes {shape}, {blanked.shape} and {rebuilt.shape} must all be (frames, {mel.mels} mels)"
+        )
+    figure = Figure(figsize=(9, 8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(3, 1, sharex=True)
+    low, high = (float(edge) for edge in np.nanpercentile(original, (1, 99.9)) * DECIBELS_PER_NEPER)
+    colours = colormaps["magma"].with_extremes(bad="0.6")
+    seconds = start_seconds + np.arange(shape[0]) * mel.hop_samples / mel.sample_rate
+    names = ("original", "blanked: what the encoder saw", "rebuilt")
+    for axis, name, values in zip(axes, names, (original, blanked, rebuilt), strict=True):
+        drawn = librosa.display.specshow(
+            np.asarray(values, dtype=np.float32).T * DECIBELS_PER_NEPER,
+            sr=mel.sample_rate,
+            hop_length=mel.hop_samples,
+            fmin=mel.low_hz,
+            fmax=mel.high_hz,
+            x_coords=seconds,
+            x_axis="s",
+            y_axis="mel",
+            ax=axis,
+            cmap=colours,
+            vmin=low,
+            vmax=max(high, low + 1.0),
+        )
+        axis.set(title=name, ylabel="Hz", xlabel="")
+    axes[-1].set_xlabel("seconds")
+    figure.colorbar(drawn, ax=list(axes), label="dB")
+    if title:
+        figure.suptitle(title)
+    with write_atomically(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=100, metadata={"Software": None})

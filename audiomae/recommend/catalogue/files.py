@@ -1,0 +1,169 @@
+"""The files of a catalogue: whole versions side by side, one of them named by `catalogue.json`.
+
+catalogue/
+    catalogue.json      format, current version, what the vectors were made from; written last
+    v00001/
+        items.parquet   track_id (sorted), title, artist, album, genre, first_seen, plays
+        projected.npy   float32 (items, dim), what users are compared with
+        history.npy     float32 (items, dim), what a user's history is made of; only where it differs
+        queries.npy     float32 (queries, dim), held-out user vectors that the search is tuned on; large ones only
+        index.faiss     inverted lists; large ones only
+
+A change writes a whole new version beside the old one and then renames `catalogue.json` onto the old one, so
+that a reader, and a kill at any moment, sees the old catalogue or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from audiomae.disk.files import fingerprint_of, read_json, write_atomically, write_json
+from audiomae.errors import FingerprintError, MissingError
+from audiomae.recommend.catalogue.inverted_lists import InvertedLists
+
+__all__ = ["FORMAT", "Parts", "merge_parts", "read_version", "write_version"]
+
+FORMAT = "audiomae-catalogue/1"
+_FILES = ("items.parquet", "projected.npy", "history.npy", "queries.npy", "index.faiss")
+_AGAIN = "Make the catalogue again with audiomae train-towers."
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The arrays and the table of one version.
+
+    Attributes:
+        items: A row a track, sorted by track_id.
+        projected: float32 (items, dim).
+        history: float32 (items, dim).
+        queries: float32 (queries, dim) that the search is tuned on, if it is.
+        lists: Inverted lists, if there are any.
+    """
+
+    items: pa.Table
+    projected: NDArray[np.float32]
+    history: NDArray[np.float32]
+    queries: NDArray[np.float32] | None = None
+    lists: InvertedLists | None = None
+
+
+def merge_parts(old: Parts, new: Parts) -> Parts:
+    """Return the items of both, sorted by id; queries and lists are left out."""
+    items = pa.concat_tables([old.items, new.items])
+    names = items["track_id"].to_pylist()
+    order = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)
+    return Parts(
+        items.take(pa.array(order)).combine_chunks(),
+        np.concatenate([old.projected, new.projected])[order],
+        np.concatenate([old.history, new.history])[order],
+    )
+
+
+def write_version(folder: Path, origin: dict[str, Any], parts: Parts) -> dict[str, Any]:
+    """Write the next version, name it in `catalogue.json`, then remove the others.
+
+    Args:
+        folder: The catalogue's folder, locked by the caller.
+        origin: Entries of `catalogue.json` that say what the items were made from.
+        parts: What to write.
+
+    Returns:
+        What `catalogue.json` says now.
+    """
+    taken = [int(path.name[1:]) for path in folder.glob("v[0-9]*") if path.name[1:].isdigit()]
+    version = f"v{max(taken, default=0) + 1:05d}"
+    place = folder / version
+    with write_atomically(place / "items.parquet") as temporary:
+        pq.write_table(parts.items, temporary)
+    arrays = {"projected.npy": parts.projected}
+    if not np.array_equal(parts.projected, parts.history):
+        arrays["history.npy"] = parts.history
+    if parts.queries is not None:
+        arrays["queries.npy"] = parts.queries
+    for name, array in arrays.items():
+        with write_atomically(place / name) as temporary, temporary.open("wb") as handle:
+            np.save(handle, array, allow_pickle=False)
+    if parts.lists is not None:
+        parts.lists.write(place / "index.faiss")
+    written = [name for name in _FILES if (place / name).exists()]
+    meta = {
+        **origin,
+        "format": FORMAT,
+        "version": version,
+        "items": parts.items.num_rows,
+        "dim": int(parts.projected.shape[1]),
+        "bytes": {name: (place / name).stat().st_size for name in written},
+        "digest": fingerprint_of(*[(place / name).read_bytes() for name in written]),
+    }
+    meta["fingerprint"] = _fingerprint(meta)
+    _sync(place)
+    write_json(folder / "catalogue.json", meta)
+    _sync(folder)
+    for old in folder.glob("v[0-9]*"):
+        if old.name != version:
+            shutil.rmtree(old, ignore_errors=True)
+    return meta
+
+
+def read_version(folder: Path) -> tuple[dict[str, Any], Parts]:
+    """Read what `catalogue.json` says and the version that it names; arrays are memory-mapped, lists are not read.
+
+    Raises:
+        MissingError: If a file is missing or cut short.
+        DataError: If the folder is of another format.
+        FingerprintError: If `catalogue.json` was edited.
+    """
+    while True:
+        meta = read_json(folder / "catalogue.json", format=FORMAT)
+        if meta.get("fingerprint") != _fingerprint(meta):
+            raise FingerprintError(f"{folder / 'catalogue.json'}: was edited by hand. {_AGAIN}")
+        try:
+            return meta, _read(folder / meta["version"], meta["bytes"])
+        except MissingError:
+            # A writer may have replaced the version between the two reads.
+            if read_json(folder / "catalogue.json", format=FORMAT)["version"] == meta["version"]:
+                raise
+
+
+def _read(place: Path, sizes: dict[str, int]) -> Parts:
+    for name, size in sizes.items():
+        path = place / name
+        found = path.stat().st_size if path.exists() else 0
+        if found != size:
+            raise MissingError(f"{path}: {found} bytes of {size}, missing or cut short. {_AGAIN}")
+    try:
+        items = pq.read_table(place / "items.parquet")
+        arrays = {
+            name: np.load(place / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            for name in ("projected", "history", "queries")
+            if f"{name}.npy" in sizes
+        }
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise MissingError(f"{place}: damaged ({reason}). {_AGAIN}") from error
+    return Parts(
+        items, arrays["projected"], arrays.get("history", arrays["projected"]), arrays.get("queries")
+    )
+
+
+def _fingerprint(meta: dict[str, Any]) -> str:
+    return fingerprint_of({name: value for name, value in meta.items() if name != "fingerprint"})
+
+
+def _sync(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,263 @@
+"""The second stage: trees that put a user's candidates in order (LightGBM, lambdarank).
+
+ranker/
+    ranker.json   format, features, the towers it was trained on, what it measured, which order is kept
+    ranker.txt    the trees, LightGBM's own text
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiomae.disk.files import fingerprint_of, read_json, write_atomically, write_json
+from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
+from audiomae.recommend.evaluation.metrics import ndcg
+from audiomae.recommend.ranking.features import FEATURES, hide_plays
+
+__all__ = ["FORMAT", "Ranker", "RankerSettings", "RankingGroup", "fit_ranker", "need_lightgbm", "order_by"]
+
+FORMAT = "audiomae-ranker/1"
+SURE = 1.645
+"""Standard errors by which the ranker must be better to be kept: 95 %, one-sided."""
+LEAST_USERS = 10
+"""Users with a found positive that training needs."""
+
+
+@dataclass(frozen=True)
+class RankerSettings:
+    """How the ranker is trained.
+
+    Attributes:
+        candidates: Items that retrieval hands to it.
+        trees: Trees at most.
+        leaves: Leaves of a tree.
+        least_in_leaf: Candidates in a leaf, at least.
+        learning_rate: Step of a tree.
+        patience: Trees without gain after which training stops.
+        held_out: Share of users kept from fitting: half of them stop it, the other half judge it.
+        unplayed: Share of the candidates that are shown to the trees as if nobody had played them.
+        k: Length of the list that is judged (NDCG).
+        seed: Key of the split of users and of the trees.
+        threads: CPU threads.
+    """
+
+    candidates: int = 200
+    trees: int = 500
+    leaves: int = 15
+    least_in_leaf: int = 50
+    learning_rate: float = 0.05
+    patience: int = 40
+    held_out: float = 0.4
+    unplayed: float = 0.2
+    k: int = 10
+    seed: int = 0
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        one = ("trees", "least_in_leaf", "patience", "k", "threads")
+        for name, least in (*((name, 1) for name in one), ("candidates", 2), ("leaves", 2)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {least}.")
+        if not 0 < self.learning_rate <= 1:
+            raise ConfigError(f"learning_rate is {self.learning_rate}; it must be above 0 and at most 1.")
+        if not 0 < self.held_out < 1:
+            raise ConfigError(f"held_out is {self.held_out}; it must be between 0 and 1.")
+        if not 0 <= self.unplayed < 1:
+            raise ConfigError(f"unplayed is {self.unplayed}; it must be at least 0 and below 1.")
+
+
+class RankingGroup(NamedTuple):
+    """One user's candidates, best of retrieval first."""
+
+    features: NDArray[np.float32]
+    """(candidates, len(FEATURES))."""
+    relevant: NDArray[np.bool_]
+    """Which of them the user played later, (candidates,)."""
+
+
+class Ranker:
+    """Trained trees.
+
+    Attributes:
+        meta: What `ranker.json` says; `keeps` is "ranker" or "retrieval", the order that held-out users found better.
+    """
+
+    def __init__(self, booster: Any, meta: dict[str, Any]) -> None:
+        """Hold a LightGBM booster."""
+        self.booster = booster
+        self.meta = meta
+
+    @property
+    def in_use(self) -> bool:
+        """Whether its order is kept, rather than retrieval's."""
+        return bool(self.meta["keeps"] == "ranker")
+
+    def score(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return a score for each row of (rows, len(FEATURES)), each by itself."""
+        if not len(features):
+            return np.zeros(0)
+        return np.asarray(self.booster.predict(features, num_threads=self.meta["threads"]), dtype=np.float64)
+
+    def contributions(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return how much each feature adds to each row's score, (rows, len(FEATURES)); TreeSHAP values."""
+        return np.asarray(self.booster.predict(features, pred_contrib=True), dtype=np.float64)[:, :-1]
+
+    def save(self, folder: Path | str, towers_fingerprint: str) -> None:
+        """Write it; `ranker.json` comes last."""
+        text = self.booster.model_to_string()
+        with write_atomically(Path(folder) / "ranker.txt") as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        meta = {**self.meta, "format": FORMAT, "features": list(FEATURES)}
+        meta |= {"towers_fingerprint": towers_fingerprint, "digest": fingerprint_of(text.encode())}
+        write_json(Path(folder) / "ranker.json", meta)
+
+    @classmethod
+    def load(cls, folder: Path | str, towers_fingerprint: str) -> Ranker:
+        """Read what `save` wrote.
+
+        Raises:
+            MissingError: If a file is missing or cut short, or LightGBM cannot be loaded.
+            FingerprintError: If it was trained on other towers or features.
+        """
+        folder = Path(folder)
+        meta = read_json(folder / "ranker.json", format=FORMAT)
+        if meta["towers_fingerprint"] != towers_fingerprint or meta["features"] != list(FEATURES):
+            raise FingerprintError(
+                f"{folder}: was trained on towers {meta['towers_fingerprint']}, these are {towers_fingerprint}. "
+                "Run audiomae train-ranker again."
+            )
+        lightgbm = need_lightgbm()
+        try:
+            text = (folder / "ranker.txt").read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            text = ""
+        if fingerprint_of(text.encode()) != meta["digest"]:
+            raise MissingError(
+                f"{folder / 'ranker.txt'}: missing, cut short or changed. Run audiomae train-ranker again."
+            )
+        return cls(lightgbm.Booster(model_str=text), meta)
+
+
+def need_lightgbm() -> Any:
+    """Return LightGBM, imported when it is first needed: it takes 100 MB.
+
+    Raises:
+        MissingError: If its OpenMP library is missing.
+    """
+    try:
+        import lightgbm
+    except OSError as error:
+        raise MissingError(
+            f"LightGBM cannot be loaded ({str(error).splitlines()[0]}). Install its OpenMP library (Debian: apt-get "
+            "install libgomp1), or recommend without the second stage: --ranker false."
+        ) from None
+    return lightgbm
+
+
+def fit_ranker(
+    groups: Sequence[RankingGroup],
+    settings: RankerSettings,
+    *,
+    on_tree: Callable[[int], None] | None = None,
+) -> Ranker:
+    """Train on some users, stop by others, and judge on yet others which order is better.
+
+    Users none of whose candidates is relevant teach nothing and are left out of fitting, not of judging.
+
+    Args:
+        groups: A group a user.
+        settings: How.
+        on_tree: Told the number of each tree.
+
+    Returns:
+        The ranker; its `meta` says what it measured and which order is kept. Retrieval's is kept unless the
+        ranker's mean NDCG on the judging users is above it by more than `SURE` standard errors.
+
+    Raises:
+        DataError: If too few users have a relevant candidate.
+        MissingError: If LightGBM cannot be loaded.
+    """
+    lightgbm = need_lightgbm()
+    useful = [place for place, group in enumerate(groups) if group.relevant.any()]
+    if len(useful) < LEAST_USERS:
+        raise DataError(
+            f"{len(useful)} users have a track of the validation slice among their candidates; the ranker needs "
+            f"{LEAST_USERS}. Raise --candidates, or go without a ranker."
+        )
+    drawn = np.random.default_rng(settings.seed).permutation(useful)
+    each = max(2, round(len(drawn) * settings.held_out / 2))
+    stopping, judging, fitting = drawn[:each], drawn[each : 2 * each], drawn[2 * each :]
+
+    generator = np.random.default_rng([settings.seed, 1])
+
+    def dataset(places: NDArray[np.int64], reference: Any = None) -> Any:
+        chosen = [groups[place] for place in np.sort(places)]
+        return lightgbm.Dataset(
+            np.concatenate([hide_plays(group.features, settings.unplayed, generator) for group in chosen]),
+            np.concatenate([group.relevant for group in chosen]).astype(np.float32),
+            group=[len(group.relevant) for group in chosen],
+            reference=reference,
+            feature_name=list(FEATURES),
+            params={"verbose": -1},
+        )
+
+    params = {
+        "objective": "lambdarank",
+        "metric": "ndcg",
+        "eval_at": [settings.k],
+        "num_leaves": settings.leaves,
+        "min_data_in_leaf": settings.least_in_leaf,
+        "learning_rate": settings.learning_rate,
+        "seed": settings.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": settings.threads,
+        "verbose": -1,
+    }
+
+    def tell(state: Any) -> None:
+        if on_tree is not None:
+            on_tree(state.iteration + 1)
+
+    train = dataset(fitting)
+    booster = lightgbm.train(
+        params,
+        train,
+        settings.trees,
+        valid_sets=[dataset(stopping, train)],
+        callbacks=[lightgbm.early_stopping(settings.patience, verbose=False), tell],
+    )
+    booster = lightgbm.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration))
+    ranker = Ranker(booster, {**asdict(settings), "keeps": "ranker"})
+    judged = [groups[place] for place in judging]
+    before = _ndcg_of([group.relevant for group in judged], settings.k)
+    after = _ndcg_of([group.relevant[order_by(ranker.score(group.features))] for group in judged], settings.k)
+    gain = after - before
+    error = float(gain.std(ddof=1) / len(gain) ** 0.5)
+    ranker.meta |= {
+        "trees": booster.num_trees(),
+        "users": {"fitting": len(fitting), "stopping": len(stopping), "judging": len(judging)},
+        "ndcg_of_retrieval": float(before.mean()),
+        "ndcg_of_ranker": float(after.mean()),
+        "gain": float(gain.mean()),
+        "gain_error": error,
+        "keeps": "ranker" if gain.mean() > SURE * error else "retrieval",
+    }
+    return ranker
+
+
+def order_by(scores: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return places by falling score; equal scores stay in order."""
+    return np.argsort(-scores, kind="stable")
+
+
+def _ndcg_of(lists: Sequence[NDArray[np.bool_]], k: int) -> NDArray[np.float64]:
+    """NDCG of each list, taking the candidates' relevant items, one at least, for all there are."""
+    return np.array([ndcg(hits[None], np.array([hits.sum()]), k)[0] for hits in lists])

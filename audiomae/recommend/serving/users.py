@@ -1,0 +1,156 @@
+"""Users as a recommender meets them: listeners it knows, listeners described by fields, and songs somebody likes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from audiomae.errors import DataError
+from audiomae.listening.tables import Interactions
+from audiomae.recommend.catalogue.catalogue import Catalogue
+from audiomae.recommend.catalogue.mapped_rows import take_rows
+from audiomae.recommend.ranking.features import Listener
+from audiomae.recommend.towers.histories import Histories
+from audiomae.recommend.towers.model import TowerModel
+
+__all__ = ["ListenerReader", "Listeners"]
+
+_BLOCK = 512
+
+
+class Listeners(NamedTuple):
+    """Some users, ready to be given lists."""
+
+    names: list[str]
+    """User ids; "new" for one who has none."""
+    vectors: NDArray[np.float32]
+    """Of length 1, (users, dim)."""
+    known: list[Listener]
+    """What is known of each."""
+    heard: list[NDArray[np.int64]]
+    """Rows of the tracks each has heard, sorted."""
+
+
+class ListenerReader:
+    """Turns ids, fields and liked songs into listeners.
+
+    Args:
+        model: The towers.
+        catalogue: The items.
+        plays: All that is known to have been played; track codes are rows of the catalogue.
+        users: Table of the users' fields, user_id first.
+    """
+
+    def __init__(self, model: TowerModel, catalogue: Catalogue, plays: Interactions, users: pa.Table) -> None:
+        """Sort the plays by user."""
+        self.model = model
+        self.catalogue = catalogue
+        self.plays = plays
+        self.histories = Histories.build(plays)
+        self.users = users
+        self._row_of = {name: row for row, name in enumerate(users["user_id"].to_pylist())}
+        self._code_of = {name: code for code, name in enumerate(plays.user_ids)}
+
+    @property
+    def names(self) -> list[str]:
+        """Every user there is, sorted."""
+        return sorted(self._row_of.keys() | self._code_of.keys())
+
+    def known(self, names: Sequence[str]) -> Listeners:
+        """Return users by id.
+
+        Raises:
+            DataError: If an id is unknown.
+        """
+        for name in names:
+            if name not in self._row_of and name not in self._code_of:
+                close = difflib.get_close_matches(name, self.names, n=3, cutoff=0.6)
+                hint = f" Close: {', '.join(close)}." if close else ""
+                raise DataError(
+                    f"user {name!r} is not among the {len(self.names)} known.{hint} Describe a new one: --new "
+                    "'{\"age\": 30}' (or '{}'), or --liked TRACK,TRACK."
+                )
+        rows = pa.array([self._row_of.get(name) for name in names], pa.int64())
+        fields = self.users.take(rows).set_column(0, "user_id", pa.array(list(names), pa.string()))
+        codes = np.array([self._code_of.get(name, -1) for name in names], dtype=np.int64)
+        return self._build(list(names), fields, self.histories, codes)
+
+    def new(self, fields: Mapping[str, Any], liked: Sequence[str] = ()) -> Listeners:
+        """Return one user who has no id.
+
+        Args:
+            fields: What is known of him, such as age; the rest is unknown.
+            liked: Track ids of songs that he likes; they count as heard.
+
+        Raises:
+            DataError: If a field or track is unknown, or a number is none.
+        """
+        columns = [column.name for column in self.model.features.columns if column.kind != "user_id"]
+        known = {*columns, *self.users.column_names} - {"user_id"}
+        for name in fields:
+            if name not in known:
+                there = ", ".join(sorted(known)) or "no field at all; give --new '{}'"
+                raise DataError(
+                    f"field {name!r} is not one that the towers know of users. They know {there}."
+                )
+        rows = np.array([self.row_of(name) for name in dict.fromkeys(liked)], dtype=np.int32)
+        ones = np.ones(len(rows), np.float32)
+        plays = Interactions(["new"], self.plays.track_ids, np.zeros_like(rows), rows, None, ones)
+        code = np.array([0 if len(rows) else -1])
+        return self._build(["new"], [dict(fields)], Histories.build(plays), code)
+
+    def row_of(self, track_id: str) -> int:
+        """Return a track's row.
+
+        Raises:
+            DataError: If it is not in the catalogue; the line proposes close ones.
+        """
+        row = self.catalogue.row_of.get(track_id)
+        if row is not None:
+            return row
+        ids = self.catalogue.track_ids
+        close = [name for name in ids if track_id and name.startswith(track_id)][:3]
+        close = close or difflib.get_close_matches(track_id, ids, n=3, cutoff=0.6)
+        hint = f"Close: {', '.join(close)}." if close else f"The first is {ids[0]}."
+        raise DataError(f"track {track_id!r} is not among the {len(ids)} of the catalogue. {hint}")
+
+    def _build(
+        self,
+        names: list[str],
+        fields: pa.Table | list[dict[str, Any]],
+        histories: Histories,
+        codes: NDArray[np.int64],
+    ) -> Listeners:
+        settings = self.model.config
+        vectors = np.empty((len(names), self.model.dim), np.float32)
+        known: list[Listener] = []
+        heard: list[NDArray[np.int64]] = []
+        for first in range(0, len(names), _BLOCK):
+            part = slice(first, first + _BLOCK)
+            here, played = codes[part], codes[part] >= 0
+            items = np.zeros((len(here), settings.longest), np.int64)
+            weights = np.zeros((len(here), settings.longest), np.float32)
+            if played.any():
+                items[played], weights[played] = histories.recent(
+                    here[played], longest=settings.longest, half_life_days=settings.half_life_days or None
+                )
+            # Summed play by play in float64, so that the sum does not depend on the users beside.
+            past = (take_rows(self.catalogue.history, items).astype(np.float64) * weights[:, :, None]).sum(
+                axis=1
+            )
+            block = fields.slice(first, _BLOCK) if isinstance(fields, pa.Table) else fields[part]
+            vectors[part] = self.model.embed_users(
+                block, past.astype(np.float32), np.asarray(weights.sum(axis=1) > 0)
+            )
+            for place, code in enumerate(here.tolist()):
+                span = slice(histories.offsets[code], histories.offsets[code + 1]) if code >= 0 else slice(0)
+                rows = histories.items[span].astype(np.int64)
+                recent = np.unique(items[place][weights[place] > 0])
+                known.append(Listener(vectors[first + place], recent, rows, histories.weights[span]))
+                heard.append(np.unique(rows))
+        return Listeners(names, vectors, known, heard)

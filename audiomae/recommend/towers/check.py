@@ -1,0 +1,136 @@
+"""How well towers in training find the plays of the validation slice, and the weight of popularity that helps most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from audiomae.listening.tables import Interactions
+from audiomae.recommend.catalogue.items import log_prior_of, unplayed_log_prior
+from audiomae.recommend.evaluation.metrics import Truth, score_lists
+from audiomae.recommend.towers.features import Encoded
+from audiomae.recommend.towers.histories import Histories
+from audiomae.recommend.towers.negatives import KnownPositives
+from audiomae.recommend.towers.network import Towers
+
+__all__ = ["GAMMAS", "TowerCheck"]
+
+Ints = NDArray[np.int64]
+
+GAMMAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
+"""Weights of log q that are tried, where popularity is apart from the towers."""
+
+_BLOCK_SCORES = 20_000_000
+
+
+class TowerCheck:
+    """Ranks the whole catalogue for some users of the validation slice, without what they heard before.
+
+    Judged are plays of tracks that their users had not heard, those that nobody had heard included.
+
+    Args:
+        train: Plays known before.
+        validation: Plays to find.
+        users: The users' fields as numbers.
+        own: Place of each track in the table of own vectors, (tracks,).
+        gammas: Weights of log q to try.
+        most_users: Users to judge at most, evenly chosen.
+        clips: Clips of each track, and which there are, for attention.
+        k: Length of a list.
+    """
+
+    def __init__(
+        self,
+        train: Interactions,
+        validation: Interactions,
+        users: Encoded,
+        own: Ints,
+        *,
+        gammas: Sequence[float] = GAMMAS,
+        most_users: int = 1000,
+        clips: tuple[Tensor, Tensor] | None = None,
+        k: int = 20,
+    ) -> None:
+        tracks = len(train.track_ids)
+        self.clips, self.users = clips, users
+        self.own, self.gammas, self.k = torch.from_numpy(own), tuple(gammas), k
+        plays = np.bincount(train.tracks, minlength=tracks)
+        self.priors = {
+            gamma: torch.from_numpy(log_prior_of(plays, unplayed=unplayed_log_prior(plays, gamma=gamma)))
+            for gamma in self.gammas
+        }
+        self.histories = Histories.build(train)
+        self.known = KnownPositives(train.users, train.tracks, (len(train.user_ids), tracks))
+        asked = validation.users.astype(np.int64), validation.tracks.astype(np.int64)
+        kept = ~self.known.contains(*asked)
+        truth = Truth.of_pairs(asked[0][kept], asked[1][kept], tracks)
+        most = min(most_users, len(truth.users))
+        chosen = np.zeros(len(train.user_ids), np.bool_)
+        chosen[truth.users[np.linspace(0, len(truth.users) - 1, most).astype(np.int64)]] = True
+        mask = chosen[asked[0]] & kept
+        self.truth = Truth.of_pairs(asked[0][mask], asked[1][mask], tracks)
+
+    def __call__(self, towers: Towers, content: Tensor) -> dict[str, float]:
+        """Return recall and NDCG at k with the best weight of popularity, and that weight; nothing without users."""
+        if not len(self.truth.users):
+            return {}
+        found = {gamma: self.judge(lists) for gamma, lists in self.lists(towers, content).items()}
+        best = max(found, key=lambda gamma: found[gamma][f"ndcg@{self.k}"])
+        scores = {f"validation_{name}": value for name, value in found[best].items()}
+        return {**scores, "gamma": best, "validation_users": float(len(self.truth.users))}
+
+    def judge(self, lists: Ints) -> dict[str, float]:
+        """Return the means over the users of recall and NDCG of their lists, (users, k)."""
+        scores = score_lists(lists, self.truth, (self.k,))
+        return {name: float(scores[name].mean()) for name in (f"recall@{self.k}", f"ndcg@{self.k}")}
+
+    @torch.inference_mode()
+    def lists(self, towers: Towers, content: Tensor) -> dict[float, Ints]:
+        """Return the best k tracks of each user, (users, k), for each weight of popularity."""
+        device = towers.log_scale.device
+        content = content.to(device)
+        items = F.normalize(self._items(towers, content), dim=1, eps=1e-8)
+        priors = {gamma: prior.to(device) for gamma, prior in self.priors.items()}
+        out: dict[float, list[Ints]] = {gamma: [] for gamma in self.gammas}
+        block = max(1, _BLOCK_SCORES // len(items))
+        for first in range(0, len(self.truth.users), block):
+            users = self.truth.users[first : first + block]
+            cosines = self._users(towers, users, content) @ items.T * towers.scale
+            heard = torch.from_numpy(self.known.in_columns(users, np.arange(len(items)))).to(device)
+            for gamma, prior in priors.items():
+                scores = (cosines + gamma * prior).masked_fill_(heard, float("-inf"))
+                places = scores.topk(min(self.k, len(items)), dim=1)
+                lists = places.indices.masked_fill(places.values == float("-inf"), -1)
+                out[gamma].append(lists.cpu().numpy())
+        return {gamma: np.concatenate(parts) for gamma, parts in out.items()}
+
+    def _items(self, towers: Towers, content: Tensor) -> Tensor:
+        parts, device = [], content.device
+        for first in range(0, len(content), 8192):
+            rows = slice(first, first + 8192)
+            pooled = content[rows]
+            if self.clips is not None:
+                pooled = towers.item.pool(*(values[rows].to(device) for values in self.clips))
+            parts.append(towers.item(pooled, self.own[rows].to(device)))
+        return torch.cat(parts)
+
+    def _users(self, towers: Towers, users: Ints, content: Tensor) -> Tensor:
+        settings, device = towers.settings, content.device
+        history = torch.zeros(len(users), settings.dim, device=device)
+        has = torch.zeros(len(users), dtype=torch.bool, device=device)
+        if settings.history:
+            heard, weights = self.histories.recent(
+                users, longest=settings.longest, half_life_days=settings.half_life_days or None
+            )
+            places, shares = torch.from_numpy(heard).to(device), torch.from_numpy(weights).to(device)
+            own = self.own.to(device)[places]
+            mean = F.embedding_bag(places, content, per_sample_weights=shares, mode="sum")
+            has = shares.sum(dim=1) > 0
+            history = towers.history(mean, has, own, shares * (own > 0))
+        codes, numbers = (torch.from_numpy(values[users]).to(device) for values in self.users)
+        return towers.user(codes, numbers, history, has)  # type: ignore[no-any-return]

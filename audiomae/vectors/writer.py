@@ -1,0 +1,198 @@
+"""Writing a vectors folder part by part, so that a killed export goes on after its last whole part."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from audiomae.disk.files import write_atomically, write_json
+from audiomae.errors import MissingError
+from audiomae.vectors.vectors import (
+    FORMAT,
+    TAGS,
+    clip_schema,
+    part_path,
+    read_part,
+    settings_fingerprint,
+    stack_vectors,
+)
+
+__all__ = ["TrackClips", "VectorsWriter", "split_tracks"]
+
+
+class TrackClips(NamedTuple):
+    """All clips of one track."""
+
+    track_id: str
+    start_seconds: NDArray[np.floating]
+    """Where each clip starts, in seconds, (clips,)."""
+    vectors: NDArray[np.float32]
+    """(clips, dim)"""
+
+
+class VectorsWriter:
+    """Appends whole tracks to a vectors folder.
+
+    Opening a folder that holds parts of the same settings goes on after the last whole one. The same tracks
+    in the same parts give the same bytes, however often the writing was interrupted.
+
+    Args:
+        folder: The vectors folder, made if needed.
+        settings: What the vectors are made from: the entries of `audiomae.vectors.vectors.SETTINGS`, and more
+            JSON values to keep in `vectors.json`.
+        dim: Entries of a vector.
+        overwrite: Whether to drop what the folder holds first.
+
+    Attributes:
+        done: Names of the tracks already written, in order.
+        clips: Clips already written.
+
+    Raises:
+        FingerprintError: If the folder holds vectors of other settings.
+    """
+
+    def __init__(
+        self, folder: Path | str, settings: Mapping[str, Any], dim: int, *, overwrite: bool = False
+    ) -> None:
+        self.folder, self.settings, self.dim = Path(folder), dict(settings), dim
+        self.fingerprint = settings_fingerprint(self.settings)
+        self.metadata = {"fingerprint": self.fingerprint, "format": FORMAT}
+        for name in ("model_fingerprint", "corpus_fingerprint", "whitening_fingerprint"):
+            self.metadata[name] = self.settings.get(name) or ""
+        self.done: list[str] = []
+        self.clips = 0
+        self._counts: list[int] = []
+        self._means: list[NDArray[np.float32]] = []
+        self._parts: list[dict[str, Any]] = []
+        if overwrite:
+            for name in ("vectors.json", "tracks.parquet", "whitening.safetensors"):
+                (self.folder / name).unlink(missing_ok=True)
+            shutil.rmtree(self.folder / "clips", ignore_errors=True)
+        self._resume()
+
+    def _resume(self) -> None:
+        """Take in the parts that are already there; drop one that is damaged, and all after it."""
+        number = 0
+        while (path := part_path(self.folder, number)).exists():
+            try:
+                table = read_part(path, self.fingerprint)
+            except MissingError:
+                break
+            self._take_in(path, list(split_tracks(table)))
+            number += 1
+        for path in self.folder.glob(".*.tmp"):
+            path.unlink()
+        if (self.folder / "clips").exists():
+            kept = {part["name"] for part in self._parts}
+            for path in (self.folder / "clips").iterdir():
+                if path.name not in kept:
+                    path.unlink()
+
+    @property
+    def parts(self) -> int:
+        """Parts already written."""
+        return len(self._parts)
+
+    def _take_in(self, path: Path, tracks: Sequence[TrackClips]) -> None:
+        clips = sum(len(track.vectors) for track in tracks)
+        self._parts.append({"name": path.name, "clips": clips, "bytes": path.stat().st_size})
+        for track in tracks:
+            self.done.append(track.track_id)
+            self._counts.append(len(track.vectors))
+            self._means.append(track.vectors.mean(axis=0, dtype=np.float64).astype(np.float32))
+        self.clips += clips
+
+    def add_part(self, tracks: Sequence[TrackClips]) -> None:
+        """Write whole tracks as the next part.
+
+        Args:
+            tracks: Tracks with at least one clip each; a few thousand clips make a good part.
+
+        Raises:
+            ValueError: If a track has no clips, a vector of another size, or one that is not finite.
+            StorageError: If the disk refuses.
+        """
+        for track in tracks:
+            shape = (len(track.start_seconds), self.dim)
+            if track.vectors.shape != shape or not shape[0] or not np.isfinite(track.vectors).all():
+                raise ValueError(
+                    f"track {track.track_id}: vectors of shape {track.vectors.shape} must be finite, with "
+                    f"shape {shape} and at least one clip."
+                )
+        vectors = np.concatenate([track.vectors for track in tracks]).astype(np.float32, copy=False)
+        columns = [
+            pa.array([track.track_id for track in tracks for _ in track.vectors], pa.string()),
+            pa.array([place for track in tracks for place in range(len(track.vectors))], pa.int32()),
+            pa.array(np.concatenate([track.start_seconds for track in tracks]).astype(np.float32)),
+        ]
+        self._write_table(part_path(self.folder, len(self._parts)), columns, vectors)
+        self._take_in(part_path(self.folder, len(self._parts)), tracks)
+
+    def _write_table(self, path: Path, columns: list[pa.Array], vectors: NDArray[np.float32]) -> None:
+        schema = clip_schema(self.dim, self.metadata)
+        columns = [*columns, _lists(vectors, schema.field("vector").type)]
+        table = pa.Table.from_arrays(columns, schema=schema)
+        with write_atomically(path) as temporary:
+            pq.write_table(table, temporary, compression="zstd", use_dictionary=["track_id"])
+
+    def finish(self, tracks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Write `tracks.parquet`, then `vectors.json`: from here on the folder can be opened.
+
+        Args:
+            tracks: Title, artist, album, genre, path and seconds by track_id; what is missing stays empty.
+
+        Returns:
+            What `vectors.json` says.
+        """
+        rows = [tracks.get(name, {}) for name in self.done]
+        means = np.stack(self._means) if self._means else np.zeros((0, self.dim), np.float32)
+        vector_field = clip_schema(self.dim).field("vector")
+        text = [pa.field(name, pa.string()) for name in ("track_id", *TAGS)]
+        rest = [pa.field("seconds", pa.float64()), pa.field("clips", pa.int32()), vector_field]
+        table = pa.Table.from_arrays(
+            [
+                pa.array(self.done, pa.string()),
+                *(pa.array([str(row.get(name) or "") for row in rows], pa.string()) for name in TAGS),
+                pa.array([float(row.get("seconds") or 0.0) for row in rows], pa.float64()),
+                pa.array(self._counts, pa.int32()),
+                _lists(means, vector_field.type),
+            ],
+            schema=pa.schema(text + rest, metadata=clip_schema(self.dim, self.metadata).metadata),
+        )
+        with write_atomically(self.folder / "tracks.parquet") as temporary:
+            pq.write_table(table, temporary, compression="zstd", use_dictionary=False)
+        meta = {
+            **self.settings,
+            "format": FORMAT,
+            "fingerprint": self.fingerprint,
+            "dim": self.dim,
+            "tracks": len(self.done),
+            "clips": self.clips,
+            "parts": self._parts,
+        }
+        write_json(self.folder / "vectors.json", meta)
+        return meta
+
+
+def _lists(vectors: NDArray[np.float32], kind: pa.DataType) -> pa.Array:
+    flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, type=kind)
+
+
+def split_tracks(table: pa.Table) -> Iterator[TrackClips]:
+    """Yield the tracks of a part, in order, from its table."""
+    ids = np.array(table["track_id"].to_pylist(), dtype=object)
+    starts = table["start_seconds"].to_numpy()
+    vectors = stack_vectors(table["vector"])
+    edges = [0, *(np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist(), len(ids)]
+    for first, last in itertools.pairwise(edges):
+        if last > first:
+            yield TrackClips(str(ids[first]), starts[first:last], vectors[first:last])

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from audiomae.audio.mel import MelConfig
+from audiomae.pretraining.pictures import draw_reconstruction
+
+MEL = MelConfig()
+
+
+def make_clip() -> tuple[np.ndarray, np.ndarray]:
+    clip = np.random.default_rng(0).normal(-5, 2, (200, MEL.mels)).astype(np.float32)
+    blanked = clip.copy()
+    blanked[50:150] = np.nan
+    return clip, blanked
+
+
+def test_blanked_frames_are_grey_and_the_same_arrays_give_the_same_bytes(tmp_path):
+    clip, blanked = make_clip()
+    for name in ("a.png", "b.png"):
+        draw_reconstruction(tmp_path / name, clip, blanked, clip, mel=MEL, title="Ünï", start_seconds=3)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    picture = imread(tmp_path / "a.png")[..., :3]
+    middle = picture[picture.shape[0] // 2]
+    grey = (np.abs(middle - 0.6) < 0.01).all(axis=1).mean()
+    # Half of the frames, in a row of axes that is about three quarters of the picture wide.
+    assert 0.3 < grey < 0.5
+
+
+def test_arrays_of_other_shapes_are_refused(tmp_path):
+    clip, blanked = make_clip()
+    with pytest.raises(ValueError, match=r"\(199, 80\)"):
+        draw_reconstruction(tmp_path / "a.png", clip, blanked, clip[1:], mel=MEL)
+    assert not (tmp_path / "a.png").exists()

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import resource
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from audiomae.errors import DataError, FingerprintError, MissingError, StorageError
+from audiomae.vectors.vectors import Vectors
+from audiomae.vectors.writer import TrackClips, VectorsWriter
+
+SETTINGS = {
+    "model_fingerprint": "m",
+    "corpus_fingerprint": "c",
+    "layer": 2,
+    "pool": "mean",
+    "hop_seconds": 5.0,
+}
+
+
+def make_track(number: int, clips: int = 3) -> TrackClips:
+    values = np.random.default_rng(number).normal(size=(clips, 4)).astype(np.float32)
+    return TrackClips(f"song-{number}", np.arange(clips) * 5.0, values)
+
+
+def write_vectors(
+    folder: Path, parts: tuple[tuple[int, ...], ...] = ((0, 1), (2,)), **settings: object
+) -> Path:
+    writer = VectorsWriter(folder, {**SETTINGS, **settings}, 4)
+    for part in parts[writer.parts :]:
+        writer.add_part([make_track(number) for number in part])
+    writer.finish({"song-1": {"title": "Mond", "artist": "Ö", "path": "a/b.mp3", "seconds": 14.5}})
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_clips_come_back_as_they_were_written(tmp_path):
+    vectors = Vectors.open(write_vectors(tmp_path))
+    clips = list(vectors.clips())
+    assert [(clip.track_id, clip.clip_index, clip.start_seconds) for clip in clips[2:5]] == [
+        ("song-0", 2, 10.0),
+        ("song-1", 0, 0.0),
+        ("song-1", 1, 5.0),
+    ]
+    assert np.array_equal(clips[4].vector, make_track(1).vectors[1])
+    assert vectors.clip_table().num_rows == len(clips) == 9
+
+
+def test_a_track_vector_is_the_mean_of_its_clips_and_carries_the_tags(tmp_path):
+    vectors = Vectors.open(write_vectors(tmp_path))
+    assert vectors.track_ids == ["song-0", "song-1", "song-2"]
+    assert vectors.track_vectors.dtype == np.float32
+    expected = np.stack([make_track(number).vectors.mean(axis=0) for number in range(3)])
+    assert np.allclose(vectors.track_vectors, expected, atol=1e-7)
+    row = vectors.tracks.drop_columns(["vector"]).to_pylist()[1]
+    assert row == {
+        "track_id": "song-1",
+        "title": "Mond",
+        "artist": "Ö",
+        "album": "",
+        "genre": "",
+        "path": "a/b.mp3",
+        "seconds": 14.5,
+        "clips": 3,
+    }
+
+
+def test_any_parquet_reader_sees_the_promised_columns_and_fingerprints(tmp_path):
+    table = pq.read_table(write_vectors(tmp_path) / "clips" / "part-00000.parquet")
+    assert [(field.name, str(field.type)) for field in table.schema] == [
+        ("track_id", "string"),
+        ("clip_index", "int32"),
+        ("start_seconds", "float"),
+        ("vector", "fixed_size_list<element: float not null>[4]"),
+    ]
+    assert table.schema.metadata[b"audiomae.model_fingerprint"] == b"m"
+    assert table.schema.metadata[b"audiomae.corpus_fingerprint"] == b"c"
+
+
+def test_a_writer_goes_on_after_the_last_part_and_gives_the_same_bytes(tmp_path):
+    whole = write_vectors(tmp_path / "whole")
+    killed = VectorsWriter(tmp_path / "killed", SETTINGS, 4)
+    killed.add_part([make_track(0), make_track(1)])
+    (tmp_path / "killed" / "clips" / ".part-00001.parquet.77.tmp").write_bytes(b"half")
+    again = VectorsWriter(tmp_path / "killed", SETTINGS, 4)
+    assert again.done == ["song-0", "song-1"]
+    assert again.clips == 6
+    assert contents(write_vectors(tmp_path / "killed")) == contents(whole)
+
+
+def test_a_damaged_part_is_written_again_with_all_after_it(tmp_path):
+    whole = contents(write_vectors(tmp_path))
+    part = tmp_path / "clips" / "part-00000.parquet"
+    part.write_bytes(part.read_bytes()[:-20])
+    assert VectorsWriter(tmp_path, SETTINGS, 4).done == []
+    assert contents(write_vectors(tmp_path)) == whole
+
+
+def test_a_folder_of_other_settings_is_refused_unless_overwritten(tmp_path):
+    write_vectors(tmp_path)
+    with pytest.raises(FingerprintError, match="another model, corpus or settings"):
+        VectorsWriter(tmp_path, {**SETTINGS, "layer": 3}, 4)
+    assert VectorsWriter(tmp_path, {**SETTINGS, "layer": 3}, 4, overwrite=True).done == []
+    assert not (tmp_path / "vectors.json").exists()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_vectors_that_are_not_finite_are_never_written(tmp_path, value):
+    track = make_track(0)
+    track.vectors[1, 2] = value
+    with pytest.raises(ValueError, match="finite"):
+        VectorsWriter(tmp_path, SETTINGS, 4).add_part([track])
+    assert not (tmp_path / "clips").exists()
+
+
+def test_a_cut_part_is_named_when_the_folder_is_opened(tmp_path):
+    part = write_vectors(tmp_path) / "clips" / "part-00001.parquet"
+    part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(MissingError, match=r"part-00001\.parquet: 100 bytes of .* cut short"):
+        Vectors.open(tmp_path)
+
+
+def test_a_missing_part_is_named_when_the_folder_is_opened(tmp_path):
+    (write_vectors(tmp_path) / "clips" / "part-00000.parquet").unlink()
+    with pytest.raises(MissingError, match=r"part-00000\.parquet: 0 bytes of"):
+        Vectors.open(tmp_path)
+
+
+def test_an_unfinished_export_is_told_from_a_wrong_folder(tmp_path):
+    with pytest.raises(MissingError, match="no such file"):
+        Vectors.open(tmp_path)
+    VectorsWriter(tmp_path, SETTINGS, 4).add_part([make_track(0)])
+    with pytest.raises(MissingError, match="has not finished"):
+        Vectors.open(tmp_path)
+
+
+def test_tracks_of_other_vectors_are_refused(tmp_path):
+    write_vectors(tmp_path / "a")
+    write_vectors(tmp_path / "b", layer=5)
+    (tmp_path / "b" / "tracks.parquet").replace(tmp_path / "a" / "tracks.parquet")
+    with pytest.raises(FingerprintError, match=r"tracks\.parquet: fingerprint is"):
+        Vectors.open(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"), [({"format": "audiomae-vectors/9"}, DataError), ({"layer": 7}, FingerprintError)]
+)
+def test_another_format_and_an_edited_description_are_refused(tmp_path, change, error):
+    path = write_vectors(tmp_path) / "vectors.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(error, match=r"vectors\.json"):
+        Vectors.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "offered"), [("song1", "song-1"), ("mond", r"song-1 \(Mond\)"), ("zzz", "song-0")]
+)
+def test_an_unknown_track_is_answered_with_close_ones(tmp_path, asked, offered):
+    vectors = Vectors.open(write_vectors(tmp_path))
+    assert vectors.find("song-2") == 2
+    with pytest.raises(DataError, match=offered):
+        vectors.find(asked)
+
+
+def test_a_full_disk_gives_one_line_and_leaves_what_was_there(tmp_path):
+    whole = contents(write_vectors(tmp_path))
+    writer = VectorsWriter(tmp_path, SETTINGS, 4)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(StorageError, match=r"part-00002\.parquet: cannot write") as caught:
+            writer.add_part([make_track(7, clips=500)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(caught.value)
+    assert contents(tmp_path) == whole
