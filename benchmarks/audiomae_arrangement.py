@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from audiomae.model.autoencoder import Autoencoder, Rebuilt, normalise_patches
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.encoder import Encoder, take_tokens
 from audiomae.model.patches import cut_patches
 from audiomae.model.positions import grid_positions
@@ -60,7 +60,7 @@ class AudioMaeArrangement(nn.Module):
 
     def __init__(
         self,
-        config: ModelConfig,
+        config: ModelSettings,
         *,
         decoder_depth: int = 8,
         decoder_width: int = 512,

@@ -32,7 +32,7 @@ from audiomae.disk.files import write_json
 from audiomae.listening.tables import Interactions
 from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
-from audiomae.recommend.splits import SplitConfig, protocol, split_interactions
+from audiomae.recommend.splits import SplitSettings, protocol, split_interactions
 from audiomae.recommend.towers.model import TowerModel
 from audiomae.recommend.towers.task import ObjectiveSettings, make_towers
 from audiomae.recommend.towers.network import TowerSettings
@@ -49,7 +49,7 @@ table = Interactions.build(
     [f"u{row:06}" for row in range(users)], names, np.repeat(np.arange(users), plays), tracks,
     generator.integers(1_500_000_000, 1_600_000_000, users * plays),
 )
-config = SplitConfig(cold_tracks=0.05, cold_artists=0.02)
+config = SplitSettings(cold_tracks=0.05, cold_artists=0.02)
 split = split_interactions(table, config, tags["artist"])
 features = UserFeatures.fit(None, table.user_ids, FeatureSettings())
 towers = make_towers(features, torch.from_numpy(vectors[:10_000]), 0, TowerSettings(track_ids=False),
@@ -75,9 +75,9 @@ def peak():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
-from audiomae.cli.evaluate import EvaluateConfig, evaluate
+from audiomae.cli.evaluate import EvaluateSettings, evaluate
 imported, start = peak(), time.perf_counter()
-evaluate(EvaluateConfig(
+evaluate(EvaluateSettings(
     (sys.argv[1],), baselines=("random", "popularity", "recent"), out=sys.argv[2]
 ))
 print("RESULT " + json.dumps({"imported": imported, "peak": peak(), "seconds": time.perf_counter() - start}))

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from noise_corpus import write_noise_corpus
 
-from audiomae.cli.export import ExportConfig, export
+from audiomae.cli.export import ExportSettings, export
 from audiomae.model.config import model_of_size
 from audiomae.model.embedder import load, save, untrained
 
@@ -53,7 +53,7 @@ def main() -> None:
                 for _ in range(arguments.clips // arguments.batch):
                     model.autoencoder.encode(clips, layer=model.layer)
             bare.append(arguments.clips / (time.perf_counter() - start))
-            config = ExportConfig(
+            config = ExportSettings(
                 (str(folder / "run"), str(folder / "corpus")),
                 str(folder / f"vectors-{number}"),
                 batch=arguments.batch,

@@ -27,8 +27,8 @@ from audiomae.corpus.corpus import Corpus
 from audiomae.model.config import model_of_size
 from audiomae.pretraining.settings import MaskSettings, PairSettings
 from audiomae.pretraining.task import MaskedTask
-from audiomae.training.config import LoopConfig
 from audiomae.training.optimizer import make_optimizer
+from audiomae.training.settings import LoopSettings
 
 
 class Rate(NamedTuple):
@@ -82,7 +82,7 @@ def main() -> None:
         )
     whole = slice(0, options.batch)
     ready = [task.draw(number, whole) for number in range(8)]
-    optimizer = make_optimizer(task.module, LoopConfig())
+    optimizer = make_optimizer(task.module, LoopSettings())
 
     def load(number: int) -> None:
         task.draw(number, whole)

@@ -36,10 +36,10 @@ from audiomae.corpus.corpus import Corpus
 from audiomae.model.config import model_of_size
 from audiomae.pretraining.settings import MaskSettings, PairSettings
 from audiomae.pretraining.task import MaskedTask
-from audiomae.training.config import LoopConfig
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.processes import make_accelerator
 from audiomae.training.profile import profile_steps
+from audiomae.training.settings import LoopSettings
 
 ARMS = {
     "all": "all options",
@@ -61,7 +61,7 @@ def measure(options: argparse.Namespace) -> None:
     sizes = model_of_size(options.size, projection=128 if arm == "pairs" else 0)
     if peer:
         sizes = dataclasses.replace(sizes, decoded=1.0)
-    loop = LoopConfig(
+    loop = LoopSettings(
         batch=options.batch,
         precision="no" if arm == "bf16" else "bf16",
         compile=not peer and arm != "compile",

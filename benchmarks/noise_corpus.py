@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.corpus.corpus import Corpus
 from audiomae.corpus.writer import CorpusWriter
 
@@ -16,7 +16,7 @@ __all__ = ["write_noise_corpus"]
 def write_noise_corpus(folder: Path, *, tracks: int, seconds: float, seed: int = 0) -> Corpus:
     """Write a corpus of log-mels of noise, and open it."""
     generator = np.random.default_rng(seed)
-    mel = MelConfig()
+    mel = MelSettings()
     writer = CorpusWriter(folder, mel)
     frames = round(seconds * mel.sample_rate / mel.hop_samples)
     with writer.spool() as spool:

@@ -36,21 +36,21 @@ from torch.distributed.fsdp import fully_shard
 
 from audiomae.cli.main import leave
 from audiomae.corpus.corpus import Corpus
-from audiomae.model.config import ModelConfig, model_of_size
+from audiomae.model.config import ModelSettings, model_of_size
 from audiomae.model.transformer import Block
 from audiomae.planning.memory import ARITHMETICS, need_of
 from audiomae.planning.network import network_of
 from audiomae.pretraining.settings import MaskSettings, PairSettings
 from audiomae.pretraining.task import MaskedTask
-from audiomae.training.config import LoopConfig
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.processes import make_accelerator
 from audiomae.training.profile import Stepper
+from audiomae.training.settings import LoopSettings
 
 CASES = (
     "tiny:64:one,tiny:256:one,small:32:one,small:64:one,base:8:one,tiny:128:ddp,small:32:ddp,small:32:fsdp"
 )
-SMALL = ModelConfig(
+SMALL = ModelSettings(
     width=64, depth=1, heads=1, decoder_width=32, decoder_depth=1, decoder_heads=1, projection=32
 )
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
@@ -65,7 +65,7 @@ def resident(field: str) -> int:
 class CpuShards(Stepper):
     """The same step over shards of FSDP2 on CPU processes, which this version of Accelerate has no name for."""
 
-    def __init__(self, task: MaskedTask, config: LoopConfig, accelerator: Accelerator) -> None:
+    def __init__(self, task: MaskedTask, config: LoopSettings, accelerator: Accelerator) -> None:
         self.task, self.config, self.accelerator = task, config, accelerator
         mesh = init_device_mesh("cpu", (accelerator.num_processes,))
         for part in task.module.modules():
@@ -75,7 +75,7 @@ class CpuShards(Stepper):
         self.optimizer = make_optimizer(self.module, config)
 
 
-def train(corpus: Corpus, sizes: ModelConfig, loop: LoopConfig, *, steps: int) -> Stepper:
+def train(corpus: Corpus, sizes: ModelSettings, loop: LoopSettings, *, steps: int) -> Stepper:
     """Build what pretrain builds and make some steps."""
     cpu_shards = loop.sharding == "fsdp" and not torch.cuda.is_available()
     accelerator = make_accelerator(replace(loop, sharding="launcher") if cpu_shards else loop)
@@ -109,7 +109,7 @@ def measure(options: argparse.Namespace) -> None:
         "optimizer": options.optimizer,
         "seed": options.seed,
     }
-    loop, warm = LoopConfig(batch=int(batch), **same), LoopConfig(batch=16, **same)
+    loop, warm = LoopSettings(batch=int(batch), **same), LoopSettings(batch=16, **same)
     train(corpus, SMALL, warm, steps=3)
     gc.collect()
     on_gpu = torch.cuda.is_available()

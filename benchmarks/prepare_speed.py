@@ -31,9 +31,9 @@ BARE = """
 import json, sys, time
 import torch
 from audiomae.audio.decode import decode_blocks
-from audiomae.audio.mel import MelConfig, log_mel_blocks
+from audiomae.audio.mel import MelSettings, log_mel_blocks
 torch.set_num_threads(1)
-mel, frames = MelConfig(), 0
+mel, frames = MelSettings(), 0
 print("ready", flush=True)
 paths = json.loads(sys.stdin.readline())
 wall, cpu = time.perf_counter(), time.process_time()

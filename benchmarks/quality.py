@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiomae.cli.probe import ProbeConfig, judge
+from audiomae.cli.probe import ProbeSettings, judge
 from audiomae.corpus.clips import clip_starts, read_clips
 from audiomae.corpus.corpus import Corpus
 from audiomae.model.embedder import Embedder, load, untrained
@@ -99,7 +99,7 @@ def print_leads(bench: Path, where: dict[str, list[str]], vectors: dict[str, Vec
     asked = ["music_track", "music_composer", "music_source"]
     tasks = sorted(read_tasks(bench / "labels.csv", asked, where), key=lambda task: asked.index(task.name))
     row_of = {path: row for row, path in enumerate(tasks[0].paths)}
-    config = ProbeConfig("", "", bootstrap=RESAMPLES, seed=seed)
+    config = ProbeSettings("", "", bootstrap=RESAMPLES, seed=seed)
     leads: dict[str, list[str]] = {name: [] for name in vectors if name != "model"}
     for task in tasks:
         rows = [row_of[path] for path in task.paths]

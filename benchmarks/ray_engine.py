@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from report import conditions, markdown
 
-from audiomae.cli.export import ExportConfig, export
+from audiomae.cli.export import ExportSettings, export
 from audiomae.cluster.songs import prepare_on_ray
 from audiomae.cluster.stream import join_cluster
 from audiomae.corpus.build import prepare_corpus
@@ -75,7 +75,7 @@ def main() -> None:
                         if verb == "prepare"
                         else partial(
                             export,
-                            ExportConfig(
+                            ExportSettings(
                                 (options.model, str(place / "prepare-local")),
                                 str(out),
                                 engine=engine,

@@ -27,8 +27,8 @@ from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.towers.negatives import NegativeSettings
 from audiomae.recommend.towers.network import TowerSettings
 from audiomae.recommend.towers.task import ObjectiveSettings, TowerTask, make_towers
-from audiomae.training.config import LoopConfig
 from audiomae.training.optimizer import make_optimizer
+from audiomae.training.settings import LoopSettings
 
 USERS = 2000
 
@@ -61,7 +61,7 @@ def towers_arm(
     towers = make_towers(features, content, len(own), sizes, objective, count, options.seed)
     given = (content, plays, encoded, own, objective, negatives)
     task = TowerTask(towers, *given, batch=options.batch, seed=options.seed)
-    optimizer = make_optimizer(towers, LoopConfig(learning_rate=3e-3))
+    optimizer = make_optimizer(towers, LoopSettings(learning_rate=3e-3))
     share = slice(0, options.batch)
 
     def measure() -> float:

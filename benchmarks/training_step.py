@@ -24,10 +24,10 @@ from torch import nn
 from vector_quality import compare_vectors
 
 from audiomae.model.autoencoder import Autoencoder, split_places
-from audiomae.model.config import ModelConfig, model_of_size
+from audiomae.model.config import ModelSettings, model_of_size
 from audiomae.model.masking import blank
-from audiomae.training.config import LoopConfig
 from audiomae.training.optimizer import make_optimizer
+from audiomae.training.settings import LoopSettings
 
 PEER = "AudioMAE's arrangement, decoder 8 x 512"
 
@@ -49,7 +49,7 @@ class Step:
     def __init__(self, module: Arm, options: argparse.Namespace) -> None:
         self.module, self.batch, self.bf16 = module, options.batch, options.bf16
         optimizer = "adamw" if isinstance(module, AudioMaeArrangement) else options.optimizer
-        self.optimizer = make_optimizer(module, LoopConfig(optimizer=optimizer))
+        self.optimizer = make_optimizer(module, LoopSettings(optimizer=optimizer))
         sizes = module.config
         generator = torch.Generator().manual_seed(options.seed)
         self.clips = torch.randn(options.batch, sizes.clip_frames, sizes.mels, generator=generator)
@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument(
         "--decoded",
         type=lambda text: [float(part) for part in text.split(",")],
-        default=[1.0, ModelConfig().decoded],
+        default=[1.0, ModelSettings().decoded],
         help="shares of the hidden patches that our decoder rebuilds, default 1.0 and the model's own",
     )
     parser.add_argument("--mask", default="spans", choices=("spans", "one_span", "patches"))

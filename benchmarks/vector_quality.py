@@ -17,18 +17,18 @@ from audiomae_arrangement import Arm, AudioMaeArrangement
 from report import markdown
 from torch import nn
 
-from audiomae.cli.pretrain import PretrainConfig
+from audiomae.cli.pretrain import PretrainSettings
 from audiomae.corpus.clips import clip_starts, hold_out_tracks, read_clips
 from audiomae.corpus.corpus import Corpus
-from audiomae.model.config import ModelConfig, model_of_size
+from audiomae.model.config import ModelSettings, model_of_size
 from audiomae.model.embedder import Embedder, untrained
 from audiomae.pretraining.settings import MaskSettings, PairSettings
 from audiomae.pretraining.task import MaskedTask
 from audiomae.probing.measures import Score, bootstrap, retrieve_track
 from audiomae.probing.vectors import mel_statistics
-from audiomae.training.config import LoopConfig
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.schedule import learning_rate_at
+from audiomae.training.settings import LoopSettings
 
 __all__ = ["compare_vectors"]
 
@@ -49,7 +49,9 @@ class Trained(NamedTuple):
 class Judge:
     """Held-out clips, a few a track, and how well vectors find the track again."""
 
-    def __init__(self, corpus: Corpus, tracks: npt.NDArray[np.int64], sizes: ModelConfig, seed: int) -> None:
+    def __init__(
+        self, corpus: Corpus, tracks: npt.NDArray[np.int64], sizes: ModelSettings, seed: int
+    ) -> None:
         self.corpus, self.seed = corpus, seed
         grids = [clip_starts(int(corpus.frames[track]), sizes.clip_frames, 500) for track in tracks]
         grids = [
@@ -58,7 +60,7 @@ class Judge:
         self.owners = np.repeat(tracks, [len(grid) for grid in grids])
         self.clips = read_clips(corpus, self.owners, np.concatenate(grids), sizes.clip_frames)
         self.names = np.array([str(owner) for owner in self.owners])
-        like = untrained(sizes, seed=seed).with_pooling(pool=PretrainConfig.pool)
+        like = untrained(sizes, seed=seed).with_pooling(pool=PretrainSettings.pool)
         self.like = dataclasses.replace(like, mel=corpus.mel, mean=corpus.mean, std=corpus.std)
 
     def embed(self, module: Arm | None) -> npt.NDArray[np.float32]:
@@ -91,7 +93,7 @@ def train_arm(
     learning_rate: float,
 ) -> Trained:
     """Train for a number of steps, or of CPU seconds that the learning rate then follows."""
-    config = LoopConfig(learning_rate=learning_rate)
+    config = LoopSettings(learning_rate=learning_rate)
     optimizer = make_optimizer(module, config)
     started, step, progress = time.process_time(), 0, 0.0
     while progress < 1.0:
@@ -118,7 +120,7 @@ def compare_vectors(options: argparse.Namespace) -> str:
     ours = dataclasses.replace(plain, decoded=options.decoded[-1])
     pairs = PairSettings()
 
-    def task_of(sizes: ModelConfig, weight: float) -> MaskedTask:
+    def task_of(sizes: ModelSettings, weight: float) -> MaskedTask:
         torch.manual_seed(options.seed)
         if weight:
             sizes = dataclasses.replace(sizes, projection=128)

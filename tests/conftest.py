@@ -29,7 +29,7 @@ CHECKED = [f"audiomae.model.{name}" for name in NETWORK]
 CHECKED += ["audiomae.pretraining.augmentation", "audiomae.pretraining.guesses"]
 install_import_hook(CHECKED, "beartype.beartype")
 
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.corpus.writer import CorpusWriter
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -79,7 +79,7 @@ def shared() -> Path:
 def write_corpus(folder: Path, *, tracks: int = 6, seconds: float = 12.0, seed: int = 0) -> Path:
     """Write a corpus of synthetic log-mels (each track a chord of its own that fades in and out)."""
     generator = np.random.default_rng(seed)
-    mel = MelConfig()
+    mel = MelSettings()
     writer = CorpusWriter(folder, mel)
     frames = round(seconds * 100)
     with writer.spool() as spool:

@@ -7,14 +7,14 @@ import torch
 
 from audiomae.errors import DataError, MissingError
 from audiomae.hear import HearModel, get_scene_embeddings, get_timestamp_embeddings, load_model
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import save, untrained
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("hear") / "run"
-    save(untrained(ModelConfig(width=32, depth=2, heads=2)), path, {})
+    save(untrained(ModelSettings(width=32, depth=2, heads=2)), path, {})
     return path
 
 

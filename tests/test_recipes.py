@@ -11,8 +11,8 @@ from accelerate.utils import DistributedType
 from audiomae.cli.main import read_settings
 from audiomae.errors import ConfigError
 from audiomae.model.transformer import Block
-from audiomae.training.config import LoopConfig
 from audiomae.training.processes import make_accelerator
+from audiomae.training.settings import LoopSettings
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 LAUNCHERS = sorted(RECIPES.glob("accelerate/*.yaml"))
@@ -51,4 +51,4 @@ def test_half_precision_without_a_gpu_is_refused_in_one_line():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(ConfigError, match=r"fp16 needs a GPU, and there is none\. Use bf16 or no\."):
-        make_accelerator(LoopConfig(precision="fp16"))
+        make_accelerator(LoopSettings(precision="fp16"))

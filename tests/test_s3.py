@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import save, untrained
 
 pytest.importorskip("moto", reason="moto is not installed: uv sync")
@@ -24,7 +24,7 @@ s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed: uv sync --extr
 
 pytestmark = [pytest.mark.processes, pytest.mark.filterwarnings("ignore")]  # botocore's own
 
-TINY = ModelConfig(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
+TINY = ModelSettings(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 
 
 @pytest.fixture

@@ -22,14 +22,14 @@ from torchaudio.functional import melscale_fbanks
 
 from audiomae.errors import ConfigError
 
-__all__ = ["LogMel", "MelConfig", "invert_log_mel", "log_mel_blocks", "mel_filters"]
+__all__ = ["LogMel", "MelSettings", "invert_log_mel", "log_mel_blocks", "mel_filters"]
 
 FRAMES_AT_ONCE = 1024
 """Frames computed together when streaming; fixed, so that how the samples arrive changes nothing."""
 
 
 @dataclass(frozen=True)
-class MelConfig:
+class MelSettings:
     """Settings of the log-mel front end.
 
     Attributes:
@@ -77,7 +77,7 @@ class MelConfig:
         return samples // self.hop_samples + 1
 
 
-def mel_filters(config: MelConfig) -> Tensor:
+def mel_filters(config: MelSettings) -> Tensor:
     """Return the mel filterbank (n_fft // 2 + 1, mels): Slaney's scale, each band of area 1.
 
     Raises:
@@ -93,7 +93,7 @@ def mel_filters(config: MelConfig) -> Tensor:
     return filters
 
 
-def melscale_fbanks_quietly(config: MelConfig) -> Tensor:
+def melscale_fbanks_quietly(config: MelSettings) -> Tensor:
     """Build the filters without torchaudio's warning on empty ones: `mel_filters` refuses those."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -122,7 +122,7 @@ class LogMel(nn.Module):
     window: Tensor
     filters: Tensor
 
-    def __init__(self, config: MelConfig) -> None:
+    def __init__(self, config: MelSettings) -> None:
         super().__init__()
         self.config = config
         self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
@@ -141,7 +141,9 @@ class LogMel(nn.Module):
             return torch.log(power @ self.filters + self.config.floor)
 
 
-def log_mel_blocks(blocks: Iterable[NDArray[np.float32]], config: MelConfig) -> Iterator[NDArray[np.float32]]:
+def log_mel_blocks(
+    blocks: Iterable[NDArray[np.float32]], config: MelSettings
+) -> Iterator[NDArray[np.float32]]:
     """Turn blocks of samples into blocks of log-mel frames; together they equal `LogMel` on the whole signal.
 
     Args:
@@ -180,7 +182,7 @@ def log_mel_blocks(blocks: Iterable[NDArray[np.float32]], config: MelConfig) -> 
 
 
 def invert_log_mel(
-    log_mel: NDArray[np.floating], config: MelConfig, *, seed: int = 0, rounds: int = 32
+    log_mel: NDArray[np.floating], config: MelSettings, *, seed: int = 0, rounds: int = 32
 ) -> NDArray[np.float32]:
     """Rebuild a waveform from a log-mel, for listening: the phase is guessed.
 

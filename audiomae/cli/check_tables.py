@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 
 from audiomae.listening.check.audit import audit_tables
 
-__all__ = ["CheckTablesConfig", "check_tables"]
+__all__ = ["CheckTablesSettings", "check_tables"]
 
 
 @dataclass(frozen=True)
-class CheckTablesConfig:
+class CheckTablesSettings:
     """Settings of `audiomae check-tables`.
 
     Attributes:
@@ -29,7 +29,7 @@ class CheckTablesConfig:
     json: bool = False
 
 
-def check_tables(config: CheckTablesConfig) -> int:
+def check_tables(config: CheckTablesSettings) -> int:
     """Print every problem; return 1 if one of them is an error."""
     audit = audit_tables(config.interactions, config.users, config.tracks, config.content)
     errors, warnings = audit.findings.errors, len(audit.findings.all) - audit.findings.errors

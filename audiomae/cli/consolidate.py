@@ -12,15 +12,15 @@ from audiomae.corpus.corpus import Corpus
 from audiomae.disk.files import locked, read_json
 from audiomae.errors import ConfigError, FingerprintError, MissingError
 from audiomae.model.autoencoder import Autoencoder
-from audiomae.model.config import ModelConfig, model_of_size
+from audiomae.model.config import ModelSettings, model_of_size
 from audiomae.model.embedder import save
 from audiomae.training.checkpoint import checkpoint_weights, latest_checkpoint
 
-__all__ = ["ConsolidateConfig", "consolidate"]
+__all__ = ["ConsolidateSettings", "consolidate"]
 
 
 @dataclass(frozen=True)
-class ConsolidateConfig:
+class ConsolidateSettings:
     """Settings of `audiomae consolidate`.
 
     Attributes:
@@ -43,7 +43,7 @@ class ConsolidateConfig:
             )
 
 
-def consolidate(config: ConsolidateConfig) -> int:
+def consolidate(config: ConsolidateSettings) -> int:
     """Write a model folder that `audiomae.load` and every verb reads.
 
     Raises:
@@ -59,7 +59,9 @@ def consolidate(config: ConsolidateConfig) -> int:
             "Name that corpus."
         )
     path = _checkpoint(run / "checkpoints", config.step)
-    sizes = ModelConfig(**settings["model"]) if settings["size"] is None else model_of_size(settings["size"])
+    sizes = (
+        ModelSettings(**settings["model"]) if settings["size"] is None else model_of_size(settings["size"])
+    )
     sizes = with_projection(sizes, settings["pairs"]["weight"])
     shapes = {name: value.shape for name, value in Autoencoder(sizes).state_dict().items()}
     weights = checkpoint_weights(path, shapes)

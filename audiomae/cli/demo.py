@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Literal
 
 from audiomae.cli.demo_listening import draw_listeners, judge_towers, recommend_songs, train_both
-from audiomae.cli.export import ExportConfig, export
-from audiomae.cli.prepare import PrepareConfig, prepare
-from audiomae.cli.pretrain import PretrainConfig, pretrain
-from audiomae.cli.probe import ProbeConfig, probe
-from audiomae.cli.reconstruct import ReconstructConfig, reconstruct
-from audiomae.cli.similar import SimilarConfig, similar
+from audiomae.cli.export import ExportSettings, export
+from audiomae.cli.prepare import PrepareSettings, prepare
+from audiomae.cli.pretrain import PretrainSettings, pretrain
+from audiomae.cli.probe import ProbeSettings, probe
+from audiomae.cli.reconstruct import ReconstructSettings, reconstruct
+from audiomae.cli.similar import SimilarSettings, similar
 from audiomae.corpus.clips import hold_out_tracks
 from audiomae.corpus.corpus import Corpus
 from audiomae.disk.files import read_json, write_json
 from audiomae.errors import ConfigError, DataError
 from audiomae.probing.questions import write_questions
-from audiomae.training.config import LoopConfig
+from audiomae.training.settings import LoopSettings
 from audiomae.vectors.vectors import Vectors
 
-__all__ = ["DemoConfig", "demo"]
+__all__ = ["DemoSettings", "demo"]
 
 PACKAGES = ("wesnoth-1.16-music", "singularity-music", "drascula-music")
 """79 tracks, about 4 h, 230 MB to download."""
@@ -32,7 +32,7 @@ GENERATED_SONGS = 200
 
 
 @dataclass(frozen=True)
-class DemoConfig:
+class DemoSettings:
     """Settings of `audiomae demo`.
 
     Attributes:
@@ -64,7 +64,7 @@ class DemoConfig:
             raise ConfigError(f"minutes is {self.minutes}; it must be above 0.")
 
 
-def demo(config: DemoConfig) -> int:
+def demo(config: DemoSettings) -> int:
     """Prepare, pretrain, export, find similar songs, probe and draw; then listeners, towers, lists and their scores.
 
     Raises:
@@ -81,7 +81,7 @@ def demo(config: DemoConfig) -> int:
         )
 
     step(2, f"corpus → model: {config.minutes:g} minutes of masked autoencoding")
-    loop = LoopConfig(
+    loop = LoopSettings(
         batch=64,
         optimizer="muon",
         threads=config.threads,
@@ -91,7 +91,9 @@ def demo(config: DemoConfig) -> int:
     )
     run = str(out / "run")
     pretrain(
-        PretrainConfig(str(corpus.folder), run, minutes=config.minutes, held_out=config.held_out, train=loop)
+        PretrainSettings(
+            str(corpus.folder), run, minutes=config.minutes, held_out=config.held_out, train=loop
+        )
     )
     if not (out / "run" / "result.json").exists():
         return 1
@@ -99,24 +101,26 @@ def demo(config: DemoConfig) -> int:
     step(3, "model + corpus → vectors")
     clips = int((corpus.frames // 500).sum())
     dims = max(2, min(256, clips // 4, clips - len(corpus) - 1))
-    export(ExportConfig((run, str(corpus.folder)), str(out / "vectors"), whiten=dims, threads=config.threads))
+    export(
+        ExportSettings((run, str(corpus.folder)), str(out / "vectors"), whiten=dims, threads=config.threads)
+    )
     vectors = Vectors.open(out / "vectors")
 
     step(4, "vectors → similar songs")
     _, held = hold_out_tracks(corpus.track_ids, config.held_out)
     asked = int(held[0])
-    similar(SimilarConfig(str(vectors.folder), track=corpus.track_ids[asked], k=5))
+    similar(SimilarSettings(str(vectors.folder), track=corpus.track_ids[asked], k=5))
 
     step(5, f"probe: what the vectors tell of {len(held)} tracks that training never heard")
     whitening = str(out / "vectors" / "whitening.safetensors")
     questions = write_questions(corpus, held, out / "clips")
     probe(
-        ProbeConfig(run, str(questions), whitening=whitening, out=str(out / "probe.json"), seed=config.seed)
+        ProbeSettings(run, str(questions), whitening=whitening, out=str(out / "probe.json"), seed=config.seed)
     )
 
     step(6, "reconstruction: original, blanked, rebuilt")
     song = corpus.tracks["path"][asked].as_py()
-    reconstruct(ReconstructConfig(run, song, str(out / "reconstruction"), seed=config.seed))
+    reconstruct(ReconstructSettings(run, song, str(out / "reconstruction"), seed=config.seed))
 
     step(7, "simulated listeners: who plays what")
     draw_listeners(corpus.folder, out, config.seed)
@@ -142,15 +146,15 @@ def step(number: int, what: str) -> None:
     print(f"\n[{number}/10] {what}", file=sys.stderr, flush=True)
 
 
-def prepare_songs(config: DemoConfig, out: Path) -> int:
+def prepare_songs(config: DemoSettings, out: Path) -> int:
     """Prepare what the settings name, and say which it is."""
     corpus, songs = str(out / "corpus"), str(out / "songs")
     if config.songs:
         print(f"songs: yours ({', '.join(config.songs)})")
-        return prepare(PrepareConfig(config.songs, corpus, workers=config.workers))
+        return prepare(PrepareSettings(config.songs, corpus, workers=config.workers))
     if chosen_corpus(config, out) == "debian":
         print(f"songs: real music from Debian packages ({', '.join(PACKAGES)})")
-        settings = PrepareConfig(
+        settings = PrepareSettings(
             PACKAGES, corpus, source="debian", songs_dir=songs, workers=config.workers, shortest_seconds=20
         )
         try:
@@ -160,7 +164,7 @@ def prepare_songs(config: DemoConfig, out: Path) -> int:
                 raise
             print(f"{error}\nDebian's packages cannot be had; generating songs instead.", file=sys.stderr)
     print(f"songs: {config.count} generated ones")
-    made = PrepareConfig(
+    made = PrepareSettings(
         (),
         corpus,
         source="generated",
@@ -178,7 +182,7 @@ def note_source(out: Path, source: str, status: int) -> int:
     return status
 
 
-def chosen_corpus(config: DemoConfig, out: Path) -> str:
+def chosen_corpus(config: DemoSettings, out: Path) -> str:
     """Return debian or generated: what an earlier run took, what is asked for, or what can be had."""
     if (out / "demo.json").exists():
         return str(read_json(out / "demo.json", format="audiomae-demo/1")["source"])

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from audiomae.cli.evaluate import EvaluateConfig, evaluate
-from audiomae.cli.prepare_tables import PrepareTablesConfig, prepare_tables
-from audiomae.cli.recommend import RecommendConfig, recommend
-from audiomae.cli.train_ranker import TrainRankerConfig, train_ranker
-from audiomae.cli.train_towers import TrainTowersConfig, train_towers
+from audiomae.cli.evaluate import EvaluateSettings, evaluate
+from audiomae.cli.prepare_tables import PrepareTablesSettings, prepare_tables
+from audiomae.cli.recommend import RecommendSettings, recommend
+from audiomae.cli.train_ranker import TrainRankerSettings, train_ranker
+from audiomae.cli.train_towers import TrainTowersSettings, train_towers
 from audiomae.disk.files import read_json
 from audiomae.listening.tables import TableSettings
-from audiomae.recommend.splits import SplitConfig
+from audiomae.recommend.splits import SplitSettings
 from data_prep.plays.simulated.listeners import ListenerSettings
 
 __all__ = ["draw_listeners", "judge_towers", "recommend_songs", "train_both"]
@@ -26,8 +26,8 @@ COLD_SHARE = 0.15
 def draw_listeners(corpus: Path, out: Path, seed: int) -> None:
     """Simulate who plays what, and take mel statistics as the vectors to compare with."""
     settings = ListenerSettings(listeners=LISTENERS, seed=seed)
-    prepare_tables(PrepareTablesConfig(("simulated", str(corpus)), str(out / "tables"), listeners=settings))
-    prepare_tables(PrepareTablesConfig(("mel_content", str(corpus)), str(out / "mel_statistics")))
+    prepare_tables(PrepareTablesSettings(("simulated", str(corpus)), str(out / "tables"), listeners=settings))
+    prepare_tables(PrepareTablesSettings(("mel_content", str(corpus)), str(out / "mel_statistics")))
 
 
 def train_both(vectors: Path, out: Path, seed: int) -> None:
@@ -36,27 +36,27 @@ def train_both(vectors: Path, out: Path, seed: int) -> None:
         str(out / "tables" / f"{name}.parquet") for name in ("interactions", "users", "tracks")
     )
     tables = TableSettings(interactions, users, tracks)
-    split = SplitConfig(cold_tracks=COLD_SHARE, seed=seed)
+    split = SplitSettings(cold_tracks=COLD_SHARE, seed=seed)
     for content, folder in (
         (vectors, "recommender"),
         (out / "mel_statistics" / "content.parquet", "mel_recommender"),
     ):
-        train_towers(TrainTowersConfig(str(content), tables, split, out=str(out / folder)))
-    train_ranker(TrainRankerConfig(str(out / "recommender")))
+        train_towers(TrainTowersSettings(str(content), tables, split, out=str(out / folder)))
+    train_ranker(TrainRankerSettings(str(out / "recommender")))
 
 
 def recommend_songs(out: Path, k: int = 5) -> None:
     """Print a list for one listener, and one for somebody of whom nothing is known."""
     recommender = str(out / "recommender")
     user = pq.read_table(out / "tables" / "users.parquet", columns=["user_id"])["user_id"][0].as_py()
-    recommend(RecommendConfig(recommender, user=user, k=k, per_artist=2))
-    recommend(RecommendConfig(recommender, new={}, k=k, per_artist=2))
+    recommend(RecommendSettings(recommender, user=user, k=k, per_artist=2))
+    recommend(RecommendSettings(recommender, new={}, k=k, per_artist=2))
 
 
 def judge_towers(out: Path, seed: int) -> str:
     """Judge the towers on later plays, and return what became of tracks that nobody had played."""
     evaluate(
-        EvaluateConfig(
+        EvaluateSettings(
             (str(out / "recommender"),),
             beside=(str(out / "mel_recommender"),),
             baselines=("random", "popularity"),

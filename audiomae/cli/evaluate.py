@@ -31,14 +31,14 @@ from audiomae.recommend.evaluation.systems import (
     pick_baselines,
 )
 
-__all__ = ["FORMAT", "EvaluateConfig", "evaluate"]
+__all__ = ["FORMAT", "EvaluateSettings", "evaluate"]
 
 FORMAT = "audiomae-evaluation/1"
 TOWERS = "towers"
 
 
 @dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateSettings:
     """Settings of `audiomae evaluate`.
 
     Attributes:
@@ -93,7 +93,7 @@ class EvaluateConfig:
             )
 
 
-def evaluate(config: EvaluateConfig) -> int:
+def evaluate(config: EvaluateSettings) -> int:
     """Judge the recommenders, the baselines and those beside; print tables and write the result.
 
     Raises:
@@ -166,7 +166,7 @@ def evaluate(config: EvaluateConfig) -> int:
     return 0
 
 
-def describe(config: EvaluateConfig, judging: Judging) -> dict[str, Any]:
+def describe(config: EvaluateSettings, judging: Judging) -> dict[str, Any]:
     """Return the protocol: all that is needed to know what the figures mean."""
     plays, ground = judging.plays, judging.ground
     truth = ground.parts["all"]
@@ -201,7 +201,7 @@ def describe(config: EvaluateConfig, judging: Judging) -> dict[str, Any]:
     }
 
 
-def _judge_of_fits(config: EvaluateConfig, plays: JudgedPlays) -> Callable[[Fitted], float] | None:
+def _judge_of_fits(config: EvaluateSettings, plays: JudgedPlays) -> Callable[[Fitted], float] | None:
     ground = plays.validation_ground([1]) if config.tune else None
     if ground is None:
         return None

@@ -13,11 +13,11 @@ from audiomae.cli.recommend import open_recommender, read_listeners
 from audiomae.errors import ConfigError
 from audiomae.recommend.serving.explanations import explain_score, nearest_heard, place_of
 
-__all__ = ["ExplainConfig", "explain"]
+__all__ = ["ExplainSettings", "explain"]
 
 
 @dataclass(frozen=True)
-class ExplainConfig:
+class ExplainSettings:
     """Settings of `audiomae explain`.
 
     Attributes:
@@ -52,7 +52,7 @@ class ExplainConfig:
             raise ConfigError(f"nearest is {self.nearest}; it must be at least 1.")
 
 
-def explain(config: ExplainConfig) -> int:
+def explain(config: ExplainSettings) -> int:
     """Print the heard songs nearest to the track and what its score is made of.
 
     Raises:

@@ -31,7 +31,7 @@ from audiomae.vectors.job import VectorsJob
 from data_prep.songs.folder import songs as folder_songs
 from data_prep.songs.store import songs as stored_songs
 
-__all__ = ["ExportConfig", "export"]
+__all__ = ["ExportSettings", "export"]
 
 
 HIDDEN_CORPUS = ".corpus-"
@@ -40,7 +40,7 @@ SHORTEST_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class ExportConfig:
+class ExportSettings:
     """Settings of `audiomae export`.
 
     Attributes:
@@ -112,7 +112,7 @@ class ExportConfig:
             )
 
 
-def export(config: ExportConfig) -> int:
+def export(config: ExportSettings) -> int:
     """Write the vectors folder.
 
     Raises:
@@ -151,7 +151,7 @@ def export(config: ExportConfig) -> int:
     return 0
 
 
-def _engine(config: ExportConfig) -> EmbedParts:
+def _engine(config: ExportSettings) -> EmbedParts:
     """Return what embeds."""
     if config.engine == "local":
         return embed_parts
@@ -173,7 +173,7 @@ def _pick_device(name: str) -> torch.device:
     return device
 
 
-def _open_corpus(config: ExportConfig, embedder: Embedder, out: Path) -> Corpus:
+def _open_corpus(config: ExportSettings, embedder: Embedder, out: Path) -> Corpus:
     """Open the corpus that was named, or prepare the songs that were."""
     sources = [Path(name) if not is_url(name) else name.rstrip("/") for name in config.inputs[1:]]
     corpora = [path for path in sources if _is_corpus(path)]
@@ -204,7 +204,7 @@ def _is_corpus(place: Path | str) -> bool:
     return stamp_url(f"{place}/corpus.json")[0] >= 0
 
 
-def _prepare(sources: list[Path | str], embedder: Embedder, out: Path, config: ExportConfig) -> Corpus:
+def _prepare(sources: list[Path | str], embedder: Embedder, out: Path, config: ExportSettings) -> Corpus:
     """Prepare songs into a hidden folder of the vectors folder, which goes when the export is done."""
     songs = [
         song

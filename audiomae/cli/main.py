@@ -31,28 +31,41 @@ class Verb(NamedTuple):
 
 
 VERBS = {
-    "prepare": Verb("PrepareConfig", "songs", True, "songs → corpus: decode, resample, log-mel shards, tags"),
-    "pretrain": Verb("PretrainConfig", None, False, "corpus → model: masked autoencoder on 5-second clips"),
-    "plan": Verb("PlanConfig", None, False, "what one GPU, DDP and FSDP need, and which to use"),
-    "consolidate": Verb("ConsolidateConfig", "run", False, "checkpoint, whole or in shards → one model file"),
-    "export": Verb("ExportConfig", "inputs", True, "model + corpus or files → vectors in Parquet"),
-    "similar": Verb("SimilarConfig", "vectors", False, "vectors → the most similar songs"),
-    "probe": Verb("ProbeConfig", "model", False, "model + labels → linear probe, kNN and retrieval scores"),
-    "reconstruct": Verb(
-        "ReconstructConfig", "model", False, "model + song → original, blanked, rebuilt: PNG and WAV"
+    "prepare": Verb(
+        "PrepareSettings", "songs", True, "songs → corpus: decode, resample, log-mel shards, tags"
     ),
-    "prepare-tables": Verb("PrepareTablesConfig", "inputs", True, "a listening data set → Parquet tables"),
-    "check-tables": Verb("CheckTablesConfig", "interactions", False, "what is wrong in tables of listening"),
-    "train-towers": Verb("TrainTowersConfig", "content", False, "vectors + tables of listening → two towers"),
-    "train-ranker": Verb("TrainRankerConfig", "recommender", False, "two towers → the ranker of stage two"),
-    "recommend": Verb("RecommendConfig", "recommender", False, "a list of songs for users, known or new"),
-    "explain": Verb("ExplainConfig", "recommender", False, "why a song stands in a user's list"),
-    "evaluate": Verb("EvaluateConfig", "recommenders", True, "recommenders beside baselines, on later plays"),
+    "pretrain": Verb("PretrainSettings", None, False, "corpus → model: masked autoencoder on 5-second clips"),
+    "plan": Verb("PlanSettings", None, False, "what one GPU, DDP and FSDP need, and which to use"),
+    "consolidate": Verb(
+        "ConsolidateSettings", "run", False, "checkpoint, whole or in shards → one model file"
+    ),
+    "export": Verb("ExportSettings", "inputs", True, "model + corpus or files → vectors in Parquet"),
+    "similar": Verb("SimilarSettings", "vectors", False, "vectors → the most similar songs"),
+    "probe": Verb("ProbeSettings", "model", False, "model + labels → linear probe, kNN and retrieval scores"),
+    "reconstruct": Verb(
+        "ReconstructSettings", "model", False, "model + song → original, blanked, rebuilt: PNG and WAV"
+    ),
+    "prepare-tables": Verb("PrepareTablesSettings", "inputs", True, "a listening data set → Parquet tables"),
+    "check-tables": Verb(
+        "CheckTablesSettings", "interactions", False, "what is wrong in tables of listening"
+    ),
+    "train-towers": Verb(
+        "TrainTowersSettings", "content", False, "vectors + tables of listening → two towers"
+    ),
+    "train-ranker": Verb("TrainRankerSettings", "recommender", False, "two towers → the ranker of stage two"),
+    "recommend": Verb("RecommendSettings", "recommender", False, "a list of songs for users, known or new"),
+    "explain": Verb("ExplainSettings", "recommender", False, "why a song stands in a user's list"),
+    "evaluate": Verb(
+        "EvaluateSettings", "recommenders", True, "recommenders beside baselines, on later plays"
+    ),
     "update-catalogue": Verb(
-        "UpdateCatalogueConfig", "recommender", False, "add, replace or remove songs without training again"
+        "UpdateCatalogueSettings", "recommender", False, "add, replace or remove songs without training again"
     ),
     "demo": Verb(
-        "DemoConfig", "songs", True, "all of it on your songs, real or generated music, in about ten minutes"
+        "DemoSettings",
+        "songs",
+        True,
+        "all of it on your songs, real or generated music, in about ten minutes",
     ),
 }
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from audiomae.errors import ConfigError, DataError
-from audiomae.model.config import ModelConfig, model_of_size
+from audiomae.model.config import ModelSettings, model_of_size
 from audiomae.planning.memory import (
     ARITHMETICS,
     Arithmetic,
@@ -26,9 +26,9 @@ from audiomae.planning.memory import (
 )
 from audiomae.planning.network import network_of
 from audiomae.planning.recipe import settings_of_recipe
-from audiomae.training.config import OptimizerName
+from audiomae.training.settings import OptimizerName
 
-__all__ = ["PlanConfig", "plan"]
+__all__ = ["PlanSettings", "plan"]
 
 GB = 1e9
 ARRANGEMENTS: tuple[Arrangement, ...] = ("one", "ddp", "fsdp")
@@ -38,7 +38,7 @@ MOST_MACHINES = 100_000
 
 
 @dataclass(frozen=True)
-class PlanConfig:
+class PlanSettings:
     """Settings of `audiomae plan`.
 
     Attributes:
@@ -62,7 +62,7 @@ class PlanConfig:
     """
 
     size: Literal["tiny", "small", "base", "large"] | None = None
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: ModelSettings = field(default_factory=ModelSettings)
     recipe: str | None = None
     parameters: float | None = None
     bytes: Literal[2, 4] = 2
@@ -81,7 +81,7 @@ class PlanConfig:
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and two models at once."""
-        given = [self.size is not None, self.model != ModelConfig(), self.recipe is not None]
+        given = [self.size is not None, self.model != ModelSettings(), self.recipe is not None]
         if sum([*given, self.parameters is not None]) > 1:
             raise ConfigError(
                 "give one of --size, --model.…, --recipe and --parameters; more than one was given."
@@ -104,7 +104,7 @@ class PlanConfig:
         return ARITHMETICS[self.precision]
 
     @property
-    def sizes(self) -> ModelConfig:
+    def sizes(self) -> ModelSettings:
         """The model's sizes, where it is one of this package."""
         sizes = self.model if self.size is None else model_of_size(self.size)
         return dataclasses.replace(sizes, projection=128) if self.pairs and not sizes.projection else sizes
@@ -117,7 +117,7 @@ class PlanConfig:
         return Network((Piece("all", int(self.parameters), alone=True),))
 
 
-def plan(config: PlanConfig) -> int:
+def plan(config: PlanSettings) -> int:
     """Print what one GPU, DDP and FSDP need of each GPU, which fits, and which to use.
 
     Raises:
@@ -134,7 +134,7 @@ def plan(config: PlanConfig) -> int:
     return 0
 
 
-def judge(config: PlanConfig, network: Network) -> dict[str, Any]:
+def judge(config: PlanSettings, network: Network) -> dict[str, Any]:
     """Return needs in GB, what fits, the choice and its reasons, ready for JSON."""
     room = config.memory * (1 - config.reserve)
     needs = {name: _need(config, network, name, config.machines, config.accumulate) for name in ARRANGEMENTS}
@@ -168,7 +168,7 @@ def _in_gb(need: Need | None) -> dict[str, float] | None:
 
 
 def _need(
-    config: PlanConfig, network: Network, arrangement: Arrangement, machines: int, accumulate: int
+    config: PlanSettings, network: Network, arrangement: Arrangement, machines: int, accumulate: int
 ) -> Need | None:
     """Return bytes on each GPU, or None where there are more GPUs than clips."""
     gpus = config.gpus * machines
@@ -192,7 +192,7 @@ def _need(
 
 
 def _choose(
-    config: PlanConfig, network: Network, fits: dict[Arrangement, bool], room: float
+    config: PlanSettings, network: Network, fits: dict[Arrangement, bool], room: float
 ) -> tuple[str | None, list[str]]:
     """Return the arrangement to use, and why."""
     gpus = config.gpus * config.machines
@@ -230,7 +230,7 @@ def _choose(
     return "fsdp", lines
 
 
-def _machines_that_fit(config: PlanConfig, network: Network, room: float) -> int | None:
+def _machines_that_fit(config: PlanSettings, network: Network, room: float) -> int | None:
     """Return the fewest machines on which FSDP fits, found by halving, as more machines never need more."""
 
     def fit(machines: int) -> bool:
@@ -253,7 +253,7 @@ def _machines_that_fit(config: PlanConfig, network: Network, room: float) -> int
     return high
 
 
-def _with_recipe(config: PlanConfig) -> PlanConfig:
+def _with_recipe(config: PlanSettings) -> PlanSettings:
     """Return the config with what a pretrain.yaml says."""
     path = Path(str(config.recipe))
     try:
@@ -262,7 +262,7 @@ def _with_recipe(config: PlanConfig) -> PlanConfig:
         raise DataError(f"{path}: is not a config of pretrain ({error}).") from error
 
 
-def _print(config: PlanConfig, network: Network, found: dict[str, Any]) -> None:
+def _print(config: PlanSettings, network: Network, found: dict[str, Any]) -> None:
     console = Console(markup=False, highlight=False, width=max(110, Console().width))
     gpus = config.gpus * config.machines
     optimizer = "Muon" if config.parameters is None and config.optimizer == "muon" else "AdamW"

@@ -11,7 +11,7 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.cluster.songs import prepare_on_ray
 from audiomae.cluster.stream import load_ray
 from audiomae.corpus.build import Summary, prepare_corpus
@@ -24,11 +24,11 @@ from data_prep.songs import store as stored
 from data_prep.songs import table as listing
 from data_prep.songs.generated import songs as generated
 
-__all__ = ["PrepareConfig", "find_songs", "prepare"]
+__all__ = ["PrepareSettings", "find_songs", "prepare"]
 
 
 @dataclass(frozen=True)
-class PrepareConfig:
+class PrepareSettings:
     """Settings of `audiomae prepare`.
 
     Attributes:
@@ -58,7 +58,7 @@ class PrepareConfig:
     songs: tuple[str, ...] = ()
     out: str = "corpus"
     source: Literal["folder", "list", "fma", "jamendo", "gtzan", "debian", "generated"] = "folder"
-    mel: MelConfig = field(default_factory=MelConfig)
+    mel: MelSettings = field(default_factory=MelSettings)
     workers: int = 0
     shortest_seconds: float = 5.0
     quietest_dbfs: float = -80.0
@@ -72,7 +72,7 @@ class PrepareConfig:
     staging: str = ""
 
 
-def prepare(config: PrepareConfig) -> int:
+def prepare(config: PrepareSettings) -> int:
     """Prepare the songs; return 1 if none of them is in the corpus.
 
     Raises:
@@ -96,7 +96,7 @@ def prepare(config: PrepareConfig) -> int:
     return 0 if summary.kept else 1
 
 
-def find_songs(config: PrepareConfig) -> Iterator[Song]:
+def find_songs(config: PrepareSettings) -> Iterator[Song]:
     """Yield the songs that the settings name.
 
     Raises:
@@ -148,7 +148,7 @@ def is_list(name: str) -> bool:
     return Path(name).suffix.lower() in listing.LIST_EXTENSIONS and not Path(name).is_dir()
 
 
-def songs_dir(config: PrepareConfig) -> Path:
+def songs_dir(config: PrepareSettings) -> Path:
     """Return the folder for songs that a source brings itself."""
     if is_url(config.out) and not config.songs_dir:
         raise ConfigError(f"out {config.out} is a URL; name a folder for the songs with --songs_dir.")

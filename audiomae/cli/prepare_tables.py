@@ -14,9 +14,9 @@ from data_prep.plays.simulated import listeners
 from data_prep.plays.simulated.listeners import ListenerSettings
 from data_prep.plays.write import TABLES_FORMAT, Listening, write_tables
 
-__all__ = ["SOURCES", "PrepareTablesConfig", "prepare_tables"]
+__all__ = ["SOURCES", "PrepareTablesSettings", "prepare_tables"]
 
-SOURCES: dict[str, Callable[[PrepareTablesConfig], Listening]] = {
+SOURCES: dict[str, Callable[[PrepareTablesSettings], Listening]] = {
     "hetrec": lambda config: hetrec.listening(config.inputs[1], seed=config.seed),
     "movielens": lambda config: movielens.listening(config.inputs[1]),
     "lastfm1k": lambda config: lastfm1k.listening(config.inputs[1]),
@@ -30,7 +30,7 @@ SOURCES: dict[str, Callable[[PrepareTablesConfig], Listening]] = {
 
 
 @dataclass(frozen=True)
-class PrepareTablesConfig:
+class PrepareTablesSettings:
     """Settings of `audiomae prepare-tables`.
 
     Attributes:
@@ -62,7 +62,7 @@ class PrepareTablesConfig:
             raise ConfigError(f"traits are for simulated listeners; leave them out for {self.inputs[0]}.")
 
 
-def prepare_tables(config: PrepareTablesConfig) -> int:
+def prepare_tables(config: PrepareTablesSettings) -> int:
     """Write the tables and print what they are.
 
     Raises:

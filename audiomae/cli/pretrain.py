@@ -19,32 +19,32 @@ from audiomae.corpus.corpus import Corpus
 from audiomae.disk.files import write_json
 from audiomae.errors import ConfigError
 from audiomae.model.autoencoder import Autoencoder
-from audiomae.model.config import ModelConfig, model_of_size
+from audiomae.model.config import ModelSettings, model_of_size
 from audiomae.model.embedder import Embedder, save
 from audiomae.model.masking import MaskKind
 from audiomae.model.pooling import Pool
-from audiomae.pretraining.augmentation import AugmentConfig
+from audiomae.pretraining.augmentation import AugmentSettings
 from audiomae.pretraining.first_weights import copy_weights, open_first
 from audiomae.pretraining.settings import MaskSettings, PairSettings
 from audiomae.pretraining.task import MaskedTask
-from audiomae.training.config import Length, LoopConfig
 from audiomae.training.loop import Outcome, train
 from audiomae.training.processes import make_accelerator, set_threads
 from audiomae.training.profile import profile_steps
 from audiomae.training.ranks import fail_together, name_lost_peers, refuse_differences
 from audiomae.training.runs import held_run, identify
+from audiomae.training.settings import Length, LoopSettings
 
-__all__ = ["PretrainConfig", "embedder_of", "pretrain", "with_projection"]
+__all__ = ["PretrainSettings", "embedder_of", "pretrain", "with_projection"]
 
 Size = Literal["tiny", "small", "base", "large"]
 
 
-def _loop() -> LoopConfig:
-    return LoopConfig(optimizer="muon")
+def _loop() -> LoopSettings:
+    return LoopSettings(optimizer="muon")
 
 
 @dataclass(frozen=True)
-class PretrainConfig:
+class PretrainSettings:
     """Settings of `audiomae pretrain`.
 
     Attributes:
@@ -75,7 +75,7 @@ class PretrainConfig:
     steps: int | None = None
     minutes: float | None = None
     size: Size | None = None
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: ModelSettings = field(default_factory=ModelSettings)
     mask: MaskKind = "spans"
     ratio: float = 0.7
     longest: int = 4
@@ -85,16 +85,16 @@ class PretrainConfig:
     pool: Pool = "freq_concat_max_flux"
     resume: Literal["auto", "never"] = "auto"
     masks: int = 1
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
     init: str | None = None
     profile: int = 0
-    train: LoopConfig = field(default_factory=_loop)
+    train: LoopSettings = field(default_factory=_loop)
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
         if not 0 < self.held_out < 1:
             raise ConfigError(f"held_out is {self.held_out}; it is a share above 0 and below 1.")
-        if self.size is not None and self.model != ModelConfig():
+        if self.size is not None and self.model != ModelSettings():
             raise ConfigError(f"give either size ({self.size}) or the entries of model, one of the two.")
         if self.profile < 0 or self.masks < 1:
             raise ConfigError(
@@ -117,18 +117,18 @@ class PretrainConfig:
         return Length(self.steps, self.minutes)
 
     @property
-    def sizes(self) -> ModelConfig:
+    def sizes(self) -> ModelSettings:
         """The model's sizes."""
         sizes = self.model if self.size is None else model_of_size(self.size)
         return with_projection(sizes, self.pairs.weight)
 
 
-def with_projection(sizes: ModelConfig, weight: float) -> ModelConfig:
+def with_projection(sizes: ModelSettings, weight: float) -> ModelSettings:
     """Return the sizes with room for the clip-level term, where it has a weight."""
     return dataclasses.replace(sizes, projection=128) if weight and not sizes.projection else sizes
 
 
-def pretrain(config: PretrainConfig) -> int:
+def pretrain(config: PretrainSettings) -> int:
     """Train, and leave a run folder that `audiomae.load` reads.
 
     Raises:
@@ -159,7 +159,7 @@ def pretrain(config: PretrainConfig) -> int:
     return 0
 
 
-def _check(config: PretrainConfig, corpus: Corpus, parts: int) -> None:
+def _check(config: PretrainSettings, corpus: Corpus, parts: int) -> None:
     """Refuse settings that do not fit the corpus or the number of processes."""
     if corpus.mel.mels != config.sizes.mels:
         raise ConfigError(
@@ -177,7 +177,7 @@ def _check(config: PretrainConfig, corpus: Corpus, parts: int) -> None:
 
 
 def embedder_of(
-    sizes: ModelConfig, weights: dict[str, Tensor], corpus: Corpus, *, layer: int, pool: Pool
+    sizes: ModelSettings, weights: dict[str, Tensor], corpus: Corpus, *, layer: int, pool: Pool
 ) -> Embedder:
     """Return what a run leaves behind: trained weights, with the mel settings and statistics of its corpus.
 
@@ -200,7 +200,7 @@ def embedder_of(
     )
 
 
-def _identity(config: PretrainConfig, corpus: Corpus, first: Embedder | None) -> tuple[str, dict[str, Any]]:
+def _identity(config: PretrainSettings, corpus: Corpus, first: Embedder | None) -> tuple[str, dict[str, Any]]:
     settings = {**dataclasses.asdict(config), "corpus_fingerprint": corpus.fingerprint}
     settings["init"] = first and first.fingerprint
     # As runs were written down before there were these.
@@ -210,7 +210,7 @@ def _identity(config: PretrainConfig, corpus: Corpus, first: Embedder | None) ->
 
 
 def _task(
-    config: PretrainConfig, corpus: Corpus, pictures: Path | None, first: Embedder | None
+    config: PretrainSettings, corpus: Corpus, pictures: Path | None, first: Embedder | None
 ) -> MaskedTask:
     """Return the model with its first weights, and its data."""
     with torch.random.fork_rng(devices=[]):
@@ -232,7 +232,9 @@ def _task(
     return task
 
 
-def _profile(config: PretrainConfig, corpus: Corpus, accelerator: Accelerator, first: Embedder | None) -> int:
+def _profile(
+    config: PretrainSettings, corpus: Corpus, accelerator: Accelerator, first: Embedder | None
+) -> int:
     """Time some steps, and print where they go; nothing is written."""
     loop = config.train
     with name_lost_peers(accelerator):
@@ -249,7 +251,7 @@ def _profile(config: PretrainConfig, corpus: Corpus, accelerator: Accelerator, f
 
 
 def _run(
-    config: PretrainConfig,
+    config: PretrainSettings,
     corpus: Corpus,
     out: Path,
     accelerator: Accelerator,

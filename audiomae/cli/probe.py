@@ -35,14 +35,14 @@ from audiomae.probing.measures import (
 )
 from audiomae.probing.vectors import vectors_of_files
 
-__all__ = ["ProbeConfig", "judge", "probe"]
+__all__ = ["ProbeSettings", "judge", "probe"]
 
 FORMAT = "audiomae-probe/1"
 BASELINES = ("mel statistics", "untrained encoder")
 
 
 @dataclass(frozen=True)
-class ProbeConfig:
+class ProbeSettings:
     """Settings of `audiomae probe`.
 
     Attributes:
@@ -91,7 +91,7 @@ class ProbeConfig:
             raise ConfigError(f"inverse_penalty is {self.inverse_penalty}; it must be above 0.")
 
 
-def probe(config: ProbeConfig) -> int:
+def probe(config: ProbeSettings) -> int:
     """Score the vectors and print a table.
 
     Raises:
@@ -137,7 +137,7 @@ def probe(config: ProbeConfig) -> int:
     return 0
 
 
-def judge(task: Task, vectors: dict[str, NDArray[np.float32]], config: ProbeConfig) -> dict[str, Any]:
+def judge(task: Task, vectors: dict[str, NDArray[np.float32]], config: ProbeSettings) -> dict[str, Any]:
     """Answer one task from each kind of vector.
 
     Returns:

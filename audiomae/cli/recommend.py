@@ -20,7 +20,7 @@ from audiomae.listening.tables import TableSettings, read_interactions
 from audiomae.recommend.serving.recommender import Lists, Recommender
 from audiomae.recommend.serving.users import Listeners
 
-__all__ = ["RecommendConfig", "open_recommender", "read_ids", "read_listeners", "recommend"]
+__all__ = ["RecommendSettings", "open_recommender", "read_ids", "read_listeners", "recommend"]
 
 TAGS = ("title", "artist", "album", "genre")
 SHOWN = 20
@@ -29,7 +29,7 @@ _BLOCK = 2048
 
 
 @dataclass(frozen=True)
-class RecommendConfig:
+class RecommendSettings:
     """Settings of `audiomae recommend`.
 
     Attributes:
@@ -84,7 +84,7 @@ class RecommendConfig:
             raise ConfigError(f"k is {self.k}; it must be at least 1.")
 
 
-def recommend(config: RecommendConfig) -> int:
+def recommend(config: RecommendSettings) -> int:
     """Print lists, best first, or write them.
 
     Raises:
@@ -152,7 +152,7 @@ def read_ids(given: str | Sequence[str]) -> list[str]:
         raise ConfigError(f'{given} is no JSON list; write it like \'["one", "two"]\', or one,two.') from None
 
 
-def _make_lists(recommender: Recommender, listeners: Listeners, config: RecommendConfig) -> Lists:
+def _make_lists(recommender: Recommender, listeners: Listeners, config: RecommendSettings) -> Lists:
     return recommender.recommend(
         listeners,
         config.k,
@@ -163,7 +163,7 @@ def _make_lists(recommender: Recommender, listeners: Listeners, config: Recommen
     )
 
 
-def _write_lists(recommender: Recommender, names: list[str], config: RecommendConfig) -> None:
+def _write_lists(recommender: Recommender, names: list[str], config: RecommendSettings) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     schema = pa.schema(
         [("user_id", pa.string()), ("place", pa.int32()), ("track_id", pa.string()), ("score", pa.float32())]

@@ -24,11 +24,11 @@ from audiomae.model.level import normalise_clips
 from audiomae.model.masking import MaskKind, blank
 from audiomae.pretraining.pictures import draw_reconstruction
 
-__all__ = ["ReconstructConfig", "reconstruct"]
+__all__ = ["ReconstructSettings", "reconstruct"]
 
 
 @dataclass(frozen=True)
-class ReconstructConfig:
+class ReconstructSettings:
     """Settings of `audiomae reconstruct`.
 
     Attributes:
@@ -57,7 +57,7 @@ class ReconstructConfig:
             raise ConfigError(f"start_seconds is {self.start_seconds}; it must be 0 or more.")
 
 
-def reconstruct(config: ReconstructConfig) -> int:
+def reconstruct(config: ReconstructSettings) -> int:
     """Write reconstruction.png, original.wav, blanked.wav and rebuilt.wav.
 
     The sounds are all three made from their log-mels, so that they differ by what the model did alone. A
@@ -108,7 +108,7 @@ def reconstruct(config: ReconstructConfig) -> int:
     return 0
 
 
-def _cut(embedder: Embedder, config: ReconstructConfig) -> tuple[torch.Tensor, float]:
+def _cut(embedder: Embedder, config: ReconstructSettings) -> tuple[torch.Tensor, float]:
     """Return one clip of the song, (frames, mels), and where it starts, in seconds."""
     mels = embedder.mels_of_file(config.song)
     per_second = embedder.mel.sample_rate / embedder.mel.hop_samples

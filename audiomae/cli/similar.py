@@ -18,11 +18,11 @@ from audiomae.model.whitening import Whitening
 from audiomae.vectors.search import Standardiser, nearest
 from audiomae.vectors.vectors import Vectors
 
-__all__ = ["SimilarConfig", "similar"]
+__all__ = ["SimilarSettings", "similar"]
 
 
 @dataclass(frozen=True)
-class SimilarConfig:
+class SimilarSettings:
     """Settings of `audiomae similar`.
 
     Attributes:
@@ -56,7 +56,7 @@ class SimilarConfig:
             raise ConfigError(f"k is {self.k}; it must be at least 1.")
 
 
-def similar(config: SimilarConfig) -> int:
+def similar(config: SimilarSettings) -> int:
     """Print the nearest songs, best first.
 
     Raises:
@@ -123,7 +123,7 @@ def _embed_like(embedder: Embedder, path: str, hop_seconds: float) -> NDArray[np
     return np.asarray(total / len(starts), dtype=np.float32)[None]
 
 
-def _name_query(config: SimilarConfig, vectors: Vectors, row: int) -> str:
+def _name_query(config: SimilarSettings, vectors: Vectors, row: int) -> str:
     if row < 0:
         return str(config.file)
     title, artist = (vectors.tracks[name][row].as_py() for name in ("title", "artist"))

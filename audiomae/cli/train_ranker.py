@@ -17,13 +17,13 @@ from audiomae.recommend.ranking.ranker import RankerSettings, RankingGroup, fit_
 from audiomae.recommend.serving.known_plays import read_slice
 from audiomae.recommend.serving.recommender import Recommender
 
-__all__ = ["TrainRankerConfig", "train_ranker"]
+__all__ = ["TrainRankerSettings", "train_ranker"]
 
 _BLOCK = 256
 
 
 @dataclass(frozen=True)
-class TrainRankerConfig:
+class TrainRankerSettings:
     """Settings of `audiomae train-ranker`.
 
     Attributes:
@@ -42,7 +42,7 @@ class TrainRankerConfig:
             raise ConfigError(f"most_users is {self.most_users}; it must be at least 1.")
 
 
-def train_ranker(config: TrainRankerConfig) -> int:
+def train_ranker(config: TrainRankerSettings) -> int:
     """Train the second stage and write it into the recommender's folder.
 
     Candidates and features come from the training slice alone; what is to be found, from the validation slice.
@@ -75,7 +75,7 @@ def train_ranker(config: TrainRankerConfig) -> int:
 
 
 def _read_groups(
-    recommender: Recommender, config: TrainRankerConfig, progress: Progress
+    recommender: Recommender, config: TrainRankerSettings, progress: Progress
 ) -> list[RankingGroup]:
     catalogue = recommender.catalogue
     later = read_slice(recommender.folder / "tables", "validation").align(catalogue.track_ids)

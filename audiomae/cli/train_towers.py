@@ -17,28 +17,28 @@ from audiomae.disk.files import write_json
 from audiomae.errors import ConfigError
 from audiomae.listening.content import Content
 from audiomae.listening.tables import TableSettings
-from audiomae.recommend.splits import SplitConfig
+from audiomae.recommend.splits import SplitSettings
 from audiomae.recommend.towers.audio import AudioSettings, AudioTask, load_encoder, save_encoder
 from audiomae.recommend.towers.features import FeatureSettings
 from audiomae.recommend.towers.job import TowerData, read_data, write_recommender
 from audiomae.recommend.towers.negatives import NegativeSettings
 from audiomae.recommend.towers.network import TowerSettings
 from audiomae.recommend.towers.task import Examples, ObjectiveSettings, TowerTask, make_towers
-from audiomae.training.config import Length, LoopConfig
 from audiomae.training.gather import gather_rows
 from audiomae.training.loop import Outcome, train
 from audiomae.training.processes import make_accelerator, set_threads
 from audiomae.training.ranks import fail_together, is_sharded, refuse_differences
 from audiomae.training.runs import held_run, identify
+from audiomae.training.settings import Length, LoopSettings
 
-__all__ = ["TrainTowersConfig", "train_towers"]
+__all__ = ["TrainTowersSettings", "train_towers"]
 
 DEFAULT_EPOCHS, LEAST_STEPS = 3.0, 200
 """Without --epochs, --steps or --minutes; more made warm items worse on HetRec Last.fm and MovieLens 100k."""
 
 
-def _loop() -> LoopConfig:
-    return LoopConfig(
+def _loop() -> LoopSettings:
+    return LoopSettings(
         batch=1024,
         learning_rate=3e-3,
         weight_decay=1.0,
@@ -50,7 +50,7 @@ def _loop() -> LoopConfig:
 
 
 @dataclass(frozen=True)
-class TrainTowersConfig:
+class TrainTowersSettings:
     """Settings of `audiomae train-towers`.
 
     Attributes:
@@ -73,7 +73,7 @@ class TrainTowersConfig:
 
     content: str
     tables: TableSettings
-    split: SplitConfig = field(default_factory=SplitConfig)
+    split: SplitSettings = field(default_factory=SplitSettings)
     features: FeatureSettings = field(default_factory=FeatureSettings)
     towers: TowerSettings = field(default_factory=TowerSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
@@ -85,7 +85,7 @@ class TrainTowersConfig:
     minutes: float | None = None
     resume: Literal["auto", "never"] = "auto"
     judged_users: int = 1000
-    train: LoopConfig = field(default_factory=_loop)
+    train: LoopSettings = field(default_factory=_loop)
 
     def __post_init__(self) -> None:
         """Refuse values that do not fit together."""
@@ -127,7 +127,7 @@ class TrainTowersConfig:
         return Length(steps=max(steps, 1 if self.epochs else LEAST_STEPS))
 
 
-def train_towers(config: TrainTowersConfig) -> int:
+def train_towers(config: TrainTowersSettings) -> int:
     """Train, and leave a recommender folder.
 
     Raises:
@@ -157,7 +157,7 @@ def train_towers(config: TrainTowersConfig) -> int:
     return 0
 
 
-def _identity(config: TrainTowersConfig, data: TowerData) -> tuple[str, dict[str, Any]]:
+def _identity(config: TrainTowersSettings, data: TowerData) -> tuple[str, dict[str, Any]]:
     settings = {**dataclasses.asdict(config), "data_fingerprint": data.fingerprint}
     for name in ("interactions", "users", "tracks"):
         del settings["tables"][name]
@@ -165,7 +165,7 @@ def _identity(config: TrainTowersConfig, data: TowerData) -> tuple[str, dict[str
 
 
 def _run(
-    config: TrainTowersConfig, data: TowerData, out: Path, accelerator: Accelerator, identity: str
+    config: TrainTowersSettings, data: TowerData, out: Path, accelerator: Accelerator, identity: str
 ) -> Outcome:
     loop, objective = config.train, config.objective
     examples = Examples.of(data.split.train)
@@ -199,7 +199,7 @@ def _run(
     return outcome
 
 
-def _task(config: TrainTowersConfig, data: TowerData, settings: dict[str, Any]) -> TowerTask:
+def _task(config: TrainTowersSettings, data: TowerData, settings: dict[str, Any]) -> TowerTask:
     """Return the towers with their first weights, and their data; with the audio encoder where it learns too."""
     encoder = load_encoder(config.audio, data.content, config.train.seed) if config.audio.on else None
     content = torch.from_numpy(data.content.vectors if encoder is None else encoder.first_vectors())

@@ -13,11 +13,11 @@ from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.catalogue.changes import add_tracks, remove_tracks, replace_tracks
 from audiomae.recommend.towers.model import TowerModel
 
-__all__ = ["UpdateCatalogueConfig", "update_catalogue"]
+__all__ = ["UpdateCatalogueSettings", "update_catalogue"]
 
 
 @dataclass(frozen=True)
-class UpdateCatalogueConfig:
+class UpdateCatalogueSettings:
     """Settings of `audiomae update-catalogue`.
 
     Attributes:
@@ -41,7 +41,7 @@ class UpdateCatalogueConfig:
             )
 
 
-def update_catalogue(config: UpdateCatalogueConfig) -> int:
+def update_catalogue(config: UpdateCatalogueSettings) -> int:
     """Change the catalogue; whoever reads it meanwhile sees the old one or the new one.
 
     Raises:

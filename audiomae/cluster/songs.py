@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 
 from audiomae.audio.decode import decoder_versions
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.cluster.stream import PIECE_BYTES, Starts, join_cluster, pieces_of, stream
 from audiomae.corpus.pool import Job, Result, prepare_in_order
 from audiomae.corpus.worker import Limits
@@ -39,7 +39,7 @@ MOST_DEATHS = 3
 
 
 def prepare_on_ray(
-    jobs: Sequence[Job], workers: int, mel: MelConfig, limits: Limits, *, address: str | None = None
+    jobs: Sequence[Job], workers: int, mel: MelSettings, limits: Limits, *, address: str | None = None
 ) -> Iterator[tuple[int, Result]]:
     """Prepare songs on a Ray cluster; otherwise as `audiomae.corpus.pool.prepare_in_order`.
 
@@ -117,7 +117,7 @@ def prepare_batch(
     *,
     starts: Any,
     most_deaths: int,
-    mel: MelConfig,
+    mel: MelSettings,
     limits: Limits,
     decoders: dict[str, str],
 ) -> Iterator[pa.Table]:
@@ -152,7 +152,7 @@ def prepare_batch(
             mels.unlink(missing_ok=True)
 
 
-def prepare_one(path: str, mels: Path, mel: MelConfig, limits: Limits) -> Result:
+def prepare_one(path: str, mels: Path, mel: MelSettings, limits: Limits) -> Result:
     """Prepare one song in a process of its own."""
     try:
         with local_copy(path) as file, without_main():

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from audiomae.audio.decode import decoder_versions
-from audiomae.audio.mel import MelConfig, mel_filters
+from audiomae.audio.mel import MelSettings, mel_filters
 from audiomae.corpus.corpus import Corpus
 from audiomae.corpus.pool import Job, Result, available_cores, prepare_in_order
 from audiomae.corpus.song import Song
@@ -28,7 +28,7 @@ from audiomae.errors import ConfigError
 __all__ = ["Engine", "Summary", "prepare_corpus"]
 
 OVERRIDES = ("title", "artist", "album", "genre")
-Engine = Callable[[Sequence[Job], int, MelConfig, Limits], Iterator[tuple[int, Result]]]
+Engine = Callable[[Sequence[Job], int, MelSettings, Limits], Iterator[tuple[int, Result]]]
 """What prepares songs, as `prepare_in_order` does: jobs, workers, mel and limits → results in order."""
 
 
@@ -69,7 +69,7 @@ def prepare_corpus(
     songs: Sequence[Song],
     out: Path | str,
     *,
-    mel: MelConfig | None = None,
+    mel: MelSettings | None = None,
     workers: int = 0,
     limits: Limits | None = None,
     shard_megabytes: float = 32.0,
@@ -99,7 +99,7 @@ def prepare_corpus(
         FingerprintError: If the folder was made with other mel settings.
         StorageError: If the disk refuses; the corpus is as it was.
     """
-    mel, limits = mel or MelConfig(), limits or Limits()
+    mel, limits = mel or MelSettings(), limits or Limits()
     if workers < 0:
         raise ConfigError(f"workers {workers} is below 0. Use 0 for all cores, or a number of processes.")
     if not 0 < shard_megabytes <= 4096:
@@ -139,7 +139,7 @@ class Run:
     """One pass over the songs: which are new, and what became of them."""
 
     def __init__(
-        self, writer: CorpusWriter, mel: MelConfig, limits: Limits, workers: int, engine: Engine | None
+        self, writer: CorpusWriter, mel: MelSettings, limits: Limits, workers: int, engine: Engine | None
     ) -> None:
         self.writer, self.mel, self.limits, self.workers = writer, mel, limits, workers
         self.engine = engine or prepare_in_order

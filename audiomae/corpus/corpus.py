@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.disk.files import fingerprint_of, read_json
 from audiomae.errors import DataError, MissingError
 
@@ -206,20 +206,20 @@ def column(tracks: pa.Table, name: str) -> NDArray[np.int64]:
     return np.asarray(tracks[name].to_numpy(), dtype=np.int64)
 
 
-def mel_from_json(value: dict[str, Any]) -> MelConfig:
+def mel_from_json(value: dict[str, Any]) -> MelSettings:
     """Read mel settings from a JSON object.
 
     Raises:
         DataError: If a setting is missing, unknown or out of range.
     """
     try:
-        config = MelConfig(**value)
+        config = MelSettings(**value)
     except TypeError as error:
         raise DataError(f"mel settings {value} cannot be read: {error}. Prepare the corpus again.") from error
     return config
 
 
-def corpus_fingerprint(mel: MelConfig, track_ids: list[str], contents: list[str]) -> str:
+def corpus_fingerprint(mel: MelSettings, track_ids: list[str], contents: list[str]) -> str:
     """Return what stands for mel settings and tracks: the same for the same audio in the same order."""
     return fingerprint_of(asdict(mel), track_ids, contents)
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.corpus.worker import Limits, prepare_song
 from audiomae.disk.stores import local_copy
 from audiomae.errors import AudiomaeError, DecodeError, StorageError
@@ -63,7 +63,7 @@ def available_cores() -> int:
 
 
 def prepare_in_order(
-    jobs: Sequence[Job], workers: int, mel: MelConfig, limits: Limits
+    jobs: Sequence[Job], workers: int, mel: MelSettings, limits: Limits
 ) -> Iterator[tuple[int, Result]]:
     """Prepare songs in parallel.
 
@@ -91,7 +91,7 @@ def prepare_in_order(
 class Pool:
     """The state of one `prepare_in_order`."""
 
-    def __init__(self, jobs: Sequence[Job], workers: int, mel: MelConfig, limits: Limits) -> None:
+    def __init__(self, jobs: Sequence[Job], workers: int, mel: MelSettings, limits: Limits) -> None:
         self.jobs = jobs
         self.mel, self.limits = mel, limits
         self.queue = deque(range(len(jobs)))
@@ -201,7 +201,7 @@ class Pool:
                 worker.process.join()
 
 
-def serve(pipe: Connection, mel: MelConfig, limits: Limits) -> None:
+def serve(pipe: Connection, mel: MelSettings, limits: Limits) -> None:
     """Prepare the songs that come through `pipe` until told to stop: what a worker process runs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends the workers
     torch.set_num_threads(1)
@@ -214,7 +214,7 @@ def serve(pipe: Connection, mel: MelConfig, limits: Limits) -> None:
         return
 
 
-def attempt(path: Path | str, mels: Path, mel: MelConfig, limits: Limits) -> Result:
+def attempt(path: Path | str, mels: Path, mel: MelSettings, limits: Limits) -> Result:
     """Prepare one song; a full disk becomes `{"storage": line}`, an unforeseen error a reason."""
     try:
         with local_copy(path) as file:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomae.audio.decode import decode_blocks
-from audiomae.audio.mel import MelConfig, log_mel_blocks
+from audiomae.audio.mel import MelSettings, log_mel_blocks
 from audiomae.corpus.tags import read_tags
 from audiomae.errors import ConfigError, DecodeError
 
@@ -93,7 +93,7 @@ class Measure:
         return 10 * math.log10(power) if power > 1e-20 else -math.inf
 
 
-def prepare_song(path: Path, mels: Path, mel: MelConfig, limits: Limits) -> dict[str, Any]:
+def prepare_song(path: Path, mels: Path, mel: MelSettings, limits: Limits) -> dict[str, Any]:
     """Decode one song and write its log-mels.
 
     Args:

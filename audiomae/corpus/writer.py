@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.corpus.corpus import (
     CORPUS_FORMAT,
     REJECT_SCHEMA,
@@ -58,7 +58,7 @@ class CorpusWriter:
         resumed: Whether an interrupted run had left finished shards.
     """
 
-    def __init__(self, folder: Path | str, mel: MelConfig, *, shard_bytes: int = 32 << 20) -> None:
+    def __init__(self, folder: Path | str, mel: MelSettings, *, shard_bytes: int = 32 << 20) -> None:
         """Read what the folder holds, and what an interrupted run left in its journal.
 
         Args:
@@ -272,7 +272,7 @@ class CorpusWriter:
                 self.drop(row["path"])
                 self.tracks[row["path"]] = row
 
-    def _check_mel(self, found: MelConfig) -> None:
+    def _check_mel(self, found: MelSettings) -> None:
         """Refuse other mel settings than those of the folder."""
         asked, held = asdict(self.mel), asdict(found)
         other = [f"{key} {held[key]}, not {asked[key]}" for key in asked if asked[key] != held[key]]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audiomae.model.clip_head import ClipHead
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.decoder import Decoder
 from audiomae.model.encoder import Encoder, take_tokens
 from audiomae.model.patches import cut_patches, join_patches
@@ -74,7 +74,7 @@ class Autoencoder(nn.Module):
     Source: He et al. 2022 (arXiv:2111.06377); Huang et al. 2022 (arXiv:2207.06405).
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelSettings) -> None:
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)

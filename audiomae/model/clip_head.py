@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 
 __all__ = ["ClipHead", "pair_loss", "pool_visible"]
 
@@ -36,7 +36,7 @@ class ClipHead(nn.Module):
     Source: the projection head of Chen et al. 2020, "SimCLR" (arXiv:2002.05709).
     """
 
-    def __init__(self, config: ModelConfig, *, hidden: int = 256) -> None:
+    def __init__(self, config: ModelSettings, *, hidden: int = 256) -> None:
         super().__init__()
         self.rows = config.rows
         pooled = config.rows * config.width

@@ -7,11 +7,11 @@ from typing import Any
 
 from audiomae.errors import ConfigError
 
-__all__ = ["SIZES", "ModelConfig", "model_of_size"]
+__all__ = ["SIZES", "ModelSettings", "model_of_size"]
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelSettings:
     """Sizes of a masked autoencoder over log-mel clips.
 
     Attributes:
@@ -117,7 +117,7 @@ SIZES: dict[str, dict[str, int]] = {
 }
 
 
-def model_of_size(name: str, **changes: Any) -> ModelConfig:
+def model_of_size(name: str, **changes: Any) -> ModelSettings:
     """Return the config of a named size, with some entries changed.
 
     Raises:
@@ -129,4 +129,4 @@ def model_of_size(name: str, **changes: Any) -> ModelConfig:
     """
     if name not in SIZES:
         raise ConfigError(f"model size {name!r} is not one of {', '.join(SIZES)}.")
-    return ModelConfig(**{**SIZES[name], **changes})
+    return ModelSettings(**{**SIZES[name], **changes})

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.positions import grid_positions
 from audiomae.model.transformer import Block
 
@@ -22,7 +22,7 @@ class Decoder(nn.Module):
 
     positions: Tensor
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelSettings) -> None:
         super().__init__()
         width = config.decoder_width
         self.embed = nn.Linear(config.width, width)

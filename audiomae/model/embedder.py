@@ -15,13 +15,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from audiomae.audio.decode import decode_blocks
-from audiomae.audio.mel import LogMel, MelConfig, log_mel_blocks
+from audiomae.audio.mel import LogMel, MelSettings, log_mel_blocks
 from audiomae.corpus.clips import clip_starts
 from audiomae.disk.files import fingerprint_of, read_json, write_json
 from audiomae.disk.tensors import read_tensors, write_tensors
 from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
 from audiomae.model.autoencoder import Autoencoder
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.level import normalise_clips
 from audiomae.model.pooling import Pool, pool_tokens, pooled_size
 from audiomae.model.whitening import Whitening
@@ -48,13 +48,13 @@ class Embedder:
         fingerprint: What stands for the weights and settings; vectors carry it.
 
     Example:
-        >>> model = untrained(ModelConfig(width=16, depth=1, heads=1, decoder_width=16, decoder_depth=1))
+        >>> model = untrained(ModelSettings(width=16, depth=1, heads=1, decoder_width=16, decoder_depth=1))
         >>> model.embed(np.zeros((2, 80_000), np.float32), 16_000).shape
         (2, 80)
     """
 
     autoencoder: Autoencoder
-    mel: MelConfig
+    mel: MelSettings
     mean: float
     std: float
     layer: int
@@ -63,7 +63,7 @@ class Embedder:
     fingerprint: str = "untrained"
 
     @property
-    def config(self) -> ModelConfig:
+    def config(self) -> ModelSettings:
         """Sizes of the network."""
         return self.autoencoder.config
 
@@ -249,11 +249,11 @@ def load(folder: Path | str) -> Embedder:
         raise FingerprintError(
             f"{folder}: model.safetensors is not the one config.json was written with. Export or copy both together."
         )
-    autoencoder = Autoencoder(ModelConfig(**described["model"]))
+    autoencoder = Autoencoder(ModelSettings(**described["model"]))
     autoencoder.load_state_dict(tensors)
     return Embedder(
         autoencoder.eval(),
-        mel=MelConfig(**described["mel"]),
+        mel=MelSettings(**described["mel"]),
         mean=described["statistics"]["mean"],
         std=described["statistics"]["std"],
         layer=described["readout"]["layer"],
@@ -262,15 +262,15 @@ def load(folder: Path | str) -> Embedder:
     )
 
 
-def untrained(like: Embedder | ModelConfig, *, seed: int = 0) -> Embedder:
+def untrained(like: Embedder | ModelSettings, *, seed: int = 0) -> Embedder:
     """Return a model of the same sizes and settings with random weights: the baseline of every probe."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        autoencoder = Autoencoder(like if isinstance(like, ModelConfig) else like.config).eval()
+        autoencoder = Autoencoder(like if isinstance(like, ModelSettings) else like.config).eval()
     if isinstance(like, Embedder):
         return dataclasses.replace(
             like, autoencoder=autoencoder, whiten=None, fingerprint=f"untrained-{seed}"
         )
     return Embedder(
-        autoencoder, MelConfig(mels=like.mels), mean=0.0, std=1.0, layer=like.depth, pool="freq_concat"
+        autoencoder, MelSettings(mels=like.mels), mean=0.0, std=1.0, layer=like.depth, pool="freq_concat"
     )

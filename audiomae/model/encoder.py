@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.positions import grid_positions
 from audiomae.model.transformer import Block
 
@@ -31,7 +31,7 @@ class Encoder(nn.Module):
 
     positions: Tensor
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelSettings) -> None:
         super().__init__()
         self.config = config
         self.embed = nn.Linear(config.patch_values, config.width)

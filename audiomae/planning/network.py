@@ -6,21 +6,21 @@ import torch
 from torch import nn
 
 from audiomae.model.autoencoder import Autoencoder
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.planning.memory import Arithmetic, Network, Piece, block_piece
-from audiomae.training.config import OptimizerName
+from audiomae.training.settings import OptimizerName
 
 __all__ = ["network_of", "tokens_of"]
 
 
-def tokens_of(sizes: ModelConfig, ratio: float) -> tuple[int, int]:
+def tokens_of(sizes: ModelSettings, ratio: float) -> tuple[int, int]:
     """Return how many patches of a clip the encoder sees, and how many a pass rebuilds."""
     hidden = round(sizes.columns * ratio) * sizes.rows
     return sizes.columns * sizes.rows - hidden, max(1, round(hidden * sizes.decoded))
 
 
 def network_of(
-    sizes: ModelConfig, ratio: float, arithmetic: Arithmetic, optimizer: OptimizerName = "adamw"
+    sizes: ModelSettings, ratio: float, arithmetic: Arithmetic, optimizer: OptimizerName = "adamw"
 ) -> Network:
     """Return the pieces: encoder over what is visible, decoder over that and the share it rebuilds, clip-level head.
 

@@ -8,8 +8,8 @@ from typing import Any, get_args
 import yaml
 
 from audiomae.errors import DataError, MissingError
-from audiomae.model.config import ModelConfig
-from audiomae.training.config import OptimizerName
+from audiomae.model.config import ModelSettings
+from audiomae.training.settings import OptimizerName
 
 __all__ = ["settings_of_recipe"]
 
@@ -38,5 +38,5 @@ def settings_of_recipe(path: Path) -> dict[str, Any]:
     if train.get("precision") in ("no", "bf16"):
         found["precision"] = {"no": "fp32", "bf16": "bf16"}[train["precision"]]
     if "size" not in found and read.get("model"):
-        found["model"] = ModelConfig(**read["model"])
+        found["model"] = ModelSettings(**read["model"])
     return {**found, "pairs": bool((read.get("pairs") or {}).get("weight", 1))}

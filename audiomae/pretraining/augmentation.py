@@ -11,11 +11,11 @@ from torch.nn import functional
 
 from audiomae.errors import ConfigError
 
-__all__ = ["AugmentConfig", "augment_clips", "mix_clips", "warp_clips"]
+__all__ = ["AugmentSettings", "augment_clips", "mix_clips", "warp_clips"]
 
 
 @dataclass(frozen=True)
-class AugmentConfig:
+class AugmentSettings:
     """How far a training clip may be changed; each clip is changed by itself, partners of a pair too.
 
     Attributes:
@@ -99,7 +99,7 @@ def augment_clips(
     clips: Float[Tensor, "clips frames mels"],
     others: Float[Tensor, "mixed frames mels"],
     draws: Float[Tensor, "clips 4"],
-    config: AugmentConfig,
+    config: AugmentSettings,
 ) -> Float[Tensor, "clips frames mels"]:
     """Change clips as far as their draws say.
 

@@ -7,7 +7,7 @@ import dataclasses
 from audiomae.corpus.corpus import Corpus
 from audiomae.errors import ConfigError, FingerprintError
 from audiomae.model.autoencoder import Autoencoder
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import Embedder, load
 
 __all__ = ["copy_weights", "open_first"]
@@ -16,7 +16,7 @@ FREE = ("decoded", "projection")
 """Sizes that may differ: the share decoded has no weights, and the clip-level head is drawn anew where it must."""
 
 
-def open_first(folder: str, sizes: ModelConfig, corpus: Corpus) -> Embedder:
+def open_first(folder: str, sizes: ModelSettings, corpus: Corpus) -> Embedder:
     """Open the model to begin with, and refuse one that does not fit.
 
     Args:

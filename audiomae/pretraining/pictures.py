@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from audiomae.disk.files import write_atomically
 
 if TYPE_CHECKING:
-    from audiomae.audio.mel import MelConfig
+    from audiomae.audio.mel import MelSettings
 
 __all__ = ["draw_reconstruction"]
 
@@ -29,7 +29,7 @@ def draw_reconstruction(
     blanked: NDArray[np.floating],
     rebuilt: NDArray[np.floating],
     *,
-    mel: MelConfig,
+    mel: MelSettings,
     title: str = "",
     start_seconds: float = 0.0,
 ) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from audiomae.errors import ConfigError
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.masking import MaskKind, blank
 
 __all__ = ["MaskSettings", "PairSettings"]
@@ -22,7 +22,7 @@ class MaskSettings:
     ratio: float
     longest: int
 
-    def draw(self, clips: int, sizes: ModelConfig, generator: torch.Generator) -> Tensor:
+    def draw(self, clips: int, sizes: ModelSettings, generator: torch.Generator) -> Tensor:
         """Draw masks, (clips, columns, rows)."""
         return blank(
             self.kind,
@@ -34,7 +34,7 @@ class MaskSettings:
             generator=generator,
         )
 
-    def check(self, sizes: ModelConfig) -> None:
+    def check(self, sizes: ModelSettings) -> None:
         """Refuse settings that leave nothing to see or to rebuild.
 
         Raises:

@@ -14,9 +14,9 @@ from audiomae.corpus.clips import ClipStream, clip_starts, read_clips, uniform
 from audiomae.corpus.corpus import Corpus
 from audiomae.model.autoencoder import Autoencoder, normalise_patches, split_places
 from audiomae.model.clip_head import pair_loss
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.level import normalise_clips
-from audiomae.pretraining.augmentation import AugmentConfig, augment_clips
+from audiomae.pretraining.augmentation import AugmentSettings, augment_clips
 from audiomae.pretraining.guesses import nearest_column_loss, position_mean_loss
 from audiomae.pretraining.pictures import draw_reconstruction
 from audiomae.pretraining.settings import MaskSettings, PairSettings
@@ -66,7 +66,7 @@ class MaskedTask:
     def __init__(
         self,
         corpus: Corpus,
-        sizes: ModelConfig,
+        sizes: ModelSettings,
         mask: MaskSettings,
         pairs: PairSettings,
         *,
@@ -75,11 +75,11 @@ class MaskedTask:
         seed: int,
         pictures: Path | None,
         masks: int = 1,
-        augment: AugmentConfig | None = None,
+        augment: AugmentSettings | None = None,
     ) -> None:
         self.corpus, self.sizes, self.mask, self.pairs = corpus, sizes, mask, pairs
         self.batch, self.seed, self.pictures, self.masks = batch, seed, pictures, masks
-        self.augment = augment or AugmentConfig()
+        self.augment = augment or AugmentSettings()
         self.autoencoder = Autoencoder(sizes)
         self.module: nn.Module = self.autoencoder
         train_tracks, held_tracks = split

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from audiomae.errors import ConfigError, DataError
 from audiomae.listening.tables import Interactions
 
-__all__ = ["Split", "SplitConfig", "protocol", "split_interactions"]
+__all__ = ["Split", "SplitSettings", "protocol", "split_interactions"]
 
 
 @dataclass(frozen=True)
-class SplitConfig:
+class SplitSettings:
     """How plays are split.
 
     Attributes:
@@ -76,7 +76,7 @@ class Split:
     dropped: int = 0
 
 
-def split_interactions(interactions: Interactions, config: SplitConfig, artists: Sequence[str]) -> Split:
+def split_interactions(interactions: Interactions, config: SplitSettings, artists: Sequence[str]) -> Split:
     """Split plays.
 
     With kind time, a second lies in one slice alone: a boundary falls where the time changes, as close
@@ -129,7 +129,7 @@ def split_interactions(interactions: Interactions, config: SplitConfig, artists:
     )
 
 
-def protocol(split: Split, config: SplitConfig) -> dict[str, Any]:
+def protocol(split: Split, config: SplitSettings) -> dict[str, Any]:
     """Return what a result file says of the split: settings, times, counts."""
     slices = {"train": split.train, "validation": split.validation, "test": split.test}
     said = {
@@ -169,7 +169,7 @@ def _moment(seconds: int | None) -> dict[str, Any] | None:
 
 
 def _slice_by_time(
-    interactions: Interactions, config: SplitConfig
+    interactions: Interactions, config: SplitSettings
 ) -> tuple[NDArray[np.int8], int | None, int | None]:
     """Slice of each play, 0 train, 1 validation, 2 test; and the first seconds of the last two."""
     times = interactions.times
@@ -200,7 +200,7 @@ def _slice_by_time(
     return slices, first[1], first[2]
 
 
-def _slice_by_user(interactions: Interactions, config: SplitConfig) -> NDArray[np.int8]:
+def _slice_by_user(interactions: Interactions, config: SplitSettings) -> NDArray[np.int8]:
     """Slice of each play: the tracks of a user in a drawn order, the first share test, the next validation."""
     generator = np.random.default_rng(config.seed)
     keys = interactions.users.astype(np.int64) * len(interactions.track_ids) + interactions.tracks
@@ -230,7 +230,7 @@ def _artist_groups(artists: Sequence[str], unnamed: NDArray[np.bool_]) -> NDArra
 
 
 def _draw_cold(
-    interactions: Interactions, groups: NDArray[np.int64], unnamed: NDArray[np.bool_], config: SplitConfig
+    interactions: Interactions, groups: NDArray[np.int64], unnamed: NDArray[np.bool_], config: SplitSettings
 ) -> NDArray[np.bool_]:
     """Draw tracks to keep from training: whole artists first, then single tracks of artists that stay."""
     cold = np.zeros(len(groups), dtype=bool)

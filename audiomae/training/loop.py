@@ -24,7 +24,6 @@ from audiomae.training.checkpoint import (
     save_checkpoint,
     save_sharded_checkpoint,
 )
-from audiomae.training.config import Length, LoopConfig
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.processes import compare_parts, draw_parts, gathered, prepare, whole_weights
 from audiomae.training.ranks import (
@@ -37,6 +36,7 @@ from audiomae.training.ranks import (
 )
 from audiomae.training.records import Records
 from audiomae.training.schedule import learning_rate_at
+from audiomae.training.settings import Length, LoopSettings
 
 __all__ = ["Outcome", "Task", "train"]
 
@@ -88,7 +88,7 @@ class _Clock:
 def train(
     task: Task,
     length: Length,
-    config: LoopConfig,
+    config: LoopSettings,
     folder: Path,
     accelerator: Accelerator,
     identity: str,
@@ -121,7 +121,7 @@ def train(
 def _train(
     task: Task,
     length: Length,
-    config: LoopConfig,
+    config: LoopSettings,
     folder: Path,
     accelerator: Accelerator,
     identity: str,

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from audiomae.errors import ConfigError
-from audiomae.training.config import LoopConfig
 from audiomae.training.muon import Muon
+from audiomae.training.settings import LoopSettings
 
 __all__ = ["empty_state", "fill_state", "make_optimizer", "named_state"]
 
 
-def make_optimizer(module: nn.Module, config: LoopConfig) -> Optimizer:
+def make_optimizer(module: nn.Module, config: LoopSettings) -> Optimizer:
     """Return the optimiser, which decays matrices only; AdamW is fused on a GPU, or where the module asks for it.
 
     Raises:

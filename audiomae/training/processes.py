@@ -16,8 +16,8 @@ from torch.distributed.fsdp import FSDPModule
 from torch.optim import Optimizer
 
 from audiomae.errors import ConfigError
-from audiomae.training.config import LoopConfig
 from audiomae.training.ranks import fail_together, is_sharded
+from audiomae.training.settings import LoopSettings
 
 __all__ = [
     "compare_parts",
@@ -49,7 +49,7 @@ class Compares(Protocol):
         """Return what the loss of each part needs of the others."""
 
 
-def make_accelerator(config: LoopConfig) -> Accelerator:
+def make_accelerator(config: LoopSettings) -> Accelerator:
     """Return the Accelerate handle; without a GPU it stays on the CPU.
 
     Raises:
@@ -77,7 +77,7 @@ def make_accelerator(config: LoopConfig) -> Accelerator:
     return accelerator
 
 
-def _fsdp(config: LoopConfig) -> FullyShardedDataParallelPlugin | None:
+def _fsdp(config: LoopSettings) -> FullyShardedDataParallelPlugin | None:
     """Return how to keep the weights in parts, if asked for; else the launcher's settings hold."""
     if config.sharding != "fsdp":
         return None
@@ -110,7 +110,7 @@ def set_threads(threads: int, processes: int) -> None:
 
 
 def draw_parts(
-    task: Draws, step: int, config: LoopConfig, accelerator: Accelerator
+    task: Draws, step: int, config: LoopSettings, accelerator: Accelerator
 ) -> list[tuple[Tensor, ...]]:
     """Return what this process takes of a step, a batch for each part of its accumulation, ready to be moved."""
     parts = range(config.accumulate)
@@ -132,7 +132,7 @@ def compare_parts(
     return [(*batch, *more) for batch, more in zip(moved, compared, strict=True)]
 
 
-def share_of(config: LoopConfig, accelerator: Accelerator, part: int) -> slice:
+def share_of(config: LoopSettings, accelerator: Accelerator, part: int) -> slice:
     """Return the samples of a global batch that this process takes in one part of its accumulation."""
     size = config.batch // (accelerator.num_processes * config.accumulate)
     first = (accelerator.process_index * config.accumulate + part) * size

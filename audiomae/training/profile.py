@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-from audiomae.training.config import LoopConfig
 from audiomae.training.loop import Task
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.processes import compare_parts, draw_parts, prepare
+from audiomae.training.settings import LoopSettings
 
 __all__ = ["PHASES", "Profile", "Stepper", "count_flops", "matrix_peak", "profile_steps"]
 
@@ -91,7 +91,7 @@ class Stepper:
     """
 
     def __init__(
-        self, task: Task, config: LoopConfig, accelerator: Accelerator, optimizer: Optimizer | None = None
+        self, task: Task, config: LoopSettings, accelerator: Accelerator, optimizer: Optimizer | None = None
     ) -> None:
         self.task, self.config, self.accelerator = task, config, accelerator
         chosen = make_optimizer(task.module, config) if optimizer is None else optimizer
@@ -130,7 +130,7 @@ class Stepper:
 
 def profile_steps(
     task: Task,
-    config: LoopConfig,
+    config: LoopSettings,
     accelerator: Accelerator,
     steps: int,
     *,
@@ -218,7 +218,7 @@ def matrix_peak(device: torch.device, precision: str, *, size: int = 0, rounds: 
 
     Args:
         device: Where.
-        precision: As in LoopConfig.
+        precision: As in LoopSettings.
         size: Rows of the matrices; 0 takes 8192 on a GPU and 1536 on a CPU.
         rounds: Products on the clock.
     """

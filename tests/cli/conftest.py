@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import save, untrained
 
-TINY = ModelConfig(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
+TINY = ModelSettings(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from audiomae.cli.demo import DemoConfig, chosen_corpus, prepare_songs
+from audiomae.cli.demo import DemoSettings, chosen_corpus, prepare_songs
 from audiomae.cli.main import demo as demo_verb
 from audiomae.cli.main import main
 from audiomae.corpus.corpus import Corpus
@@ -38,9 +38,9 @@ def test_the_demo_walks_the_whole_path_and_says_what_it_took(tmp_path, capsys):
 
 def test_without_a_choice_the_demo_takes_real_music_where_apt_get_is(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert chosen_corpus(DemoConfig(), tmp_path) == "debian"
+    assert chosen_corpus(DemoSettings(), tmp_path) == "debian"
     monkeypatch.setattr(shutil, "which", lambda _name: None)
-    assert chosen_corpus(DemoConfig(), tmp_path) == "generated"
+    assert chosen_corpus(DemoSettings(), tmp_path) == "generated"
 
 
 def test_where_debian_does_not_answer_songs_are_generated_and_it_is_said(tmp_path, monkeypatch, capsys):
@@ -54,11 +54,11 @@ def test_where_debian_does_not_answer_songs_are_generated_and_it_is_said(tmp_pat
 
     monkeypatch.setattr(demo_verb, "prepare", prepare)
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert prepare_songs(DemoConfig(out=str(tmp_path)), tmp_path) == 0
+    assert prepare_songs(DemoSettings(out=str(tmp_path)), tmp_path) == 0
     assert asked == ["debian", "generated"]
     assert "generating songs instead" in capsys.readouterr().err
     # The same command goes on with what it took before.
-    assert chosen_corpus(DemoConfig(), tmp_path) == "generated"
+    assert chosen_corpus(DemoSettings(), tmp_path) == "generated"
 
 
 def test_real_music_that_was_asked_for_by_name_is_not_replaced(tmp_path, monkeypatch):
@@ -67,4 +67,4 @@ def test_real_music_that_was_asked_for_by_name_is_not_replaced(tmp_path, monkeyp
 
     monkeypatch.setattr(demo_verb, "prepare", prepare)
     with pytest.raises(DataError, match="apt-get is not on PATH"):
-        prepare_songs(DemoConfig(out=str(tmp_path), corpus="debian"), tmp_path)
+        prepare_songs(DemoSettings(out=str(tmp_path), corpus="debian"), tmp_path)

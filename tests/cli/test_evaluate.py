@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from audiomae.cli.evaluate import EvaluateConfig, evaluate
+from audiomae.cli.evaluate import EvaluateSettings, evaluate
 from audiomae.disk.files import write_json
 from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
 from audiomae.listening.content import Content, write_content
@@ -18,7 +18,7 @@ from audiomae.listening.tables import Interactions
 from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.evaluation.baselines.factorisation import implicit_is_there
 from audiomae.recommend.evaluation.calibration import load_calibrator
-from audiomae.recommend.splits import SplitConfig, protocol, split_interactions
+from audiomae.recommend.splits import SplitSettings, protocol, split_interactions
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.towers.model import TowerModel
 from audiomae.recommend.towers.network import TowerSettings
@@ -41,7 +41,7 @@ def draw_plays(seed=0):
 
 def make_recommender(folder, *, config=None, seed=0, plays=None):
     """A recommender of untrained towers over real tables."""
-    config = config or SplitConfig(validation=0.2, test=0.2, cold_tracks=0.15)
+    config = config or SplitSettings(validation=0.2, test=0.2, cold_tracks=0.15)
     plays = draw_plays() if plays is None else plays
     draw = np.random.default_rng(seed)
     tags = pa.table(
@@ -83,7 +83,7 @@ def result(trained, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "evaluation.json"
     content = trained + "/content.parquet"
     evaluate(
-        EvaluateConfig(
+        EvaluateSettings(
             (trained,),
             baselines=(*QUICK, "content-knn"),
             content=content,
@@ -159,7 +159,7 @@ def test_seeds_are_pooled_and_others_stand_beside(trained, tmp_path, capsys):
     seeds = (trained, make_recommender(tmp_path / "rec_seed1", seed=1))
     beside = make_recommender(tmp_path / "rec_mel", seed=2)
     out = tmp_path / "evaluation.json"
-    evaluate(EvaluateConfig(seeds, (beside,), baselines=(), out=str(out), ks=(10,), draws=50))
+    evaluate(EvaluateSettings(seeds, (beside,), baselines=(), out=str(out), ks=(10,), draws=50))
     found = json.loads(out.read_text())
     systems = found["parts"]["all"]["systems"]
     assert set(systems) == {"towers", "rec_mel"}
@@ -170,39 +170,41 @@ def test_seeds_are_pooled_and_others_stand_beside(trained, tmp_path, capsys):
 
 
 def test_a_recommender_of_another_split_is_refused(trained, tmp_path):
-    other = make_recommender(tmp_path / "other", config=SplitConfig(validation=0.1, test=0.1))
+    other = make_recommender(tmp_path / "other", config=SplitSettings(validation=0.1, test=0.1))
     with pytest.raises(
         FingerprintError, match=r"other: its plays and tracks \(\w+\) are not those of the first"
     ):
-        evaluate(EvaluateConfig((trained,), (other,), baselines=()))
+        evaluate(EvaluateSettings((trained,), (other,), baselines=()))
 
 
 def test_tables_without_time_leave_recent_popularity_out(tmp_path, capsys):
     plays = draw_plays()
     timeless = Interactions.build(plays.user_ids, plays.track_ids, plays.users, plays.tracks)
     folder = make_recommender(
-        tmp_path / "rec", config=SplitConfig("per_user", validation=0.2, test=0.2), plays=timeless
+        tmp_path / "rec", config=SplitSettings("per_user", validation=0.2, test=0.2), plays=timeless
     )
     out = tmp_path / "evaluation.json"
-    evaluate(EvaluateConfig((folder,), baselines=("recent", "random"), out=str(out), draws=20))
+    evaluate(EvaluateSettings((folder,), baselines=("recent", "random"), out=str(out), draws=20))
     assert "left out: recent (the split is not by time, so nothing is recent)" in capsys.readouterr().err
     assert json.loads(out.read_text())["protocol"]["left_out"].keys() == {"recent"}
 
 
 def test_later_plays_judge_a_recommender_trained_on_all(tmp_path):
     plays = draw_plays()
-    folder = make_recommender(tmp_path / "rec", config=SplitConfig("none"))
+    folder = make_recommender(tmp_path / "rec", config=SplitSettings("none"))
     with pytest.raises(
         DataError, match=r"rec: its test slice holds 0 plays; at least one is needed\. Train with"
     ):
-        evaluate(EvaluateConfig((folder,), baselines=()))
+        evaluate(EvaluateSettings((folder,), baselines=()))
     last = int(plays.times.max())
     rows = [("u00", "t01", last + 9), ("u00", "t02", last), ("new", "t03", last + 9), ("u01", "tX", last + 9)]
     later = tmp_path / "later.csv"
     later.write_text("user_id,track_id,timestamp\n" + "".join(f"{u},{t},{s}\n" for u, t, s in rows))
     out = tmp_path / "evaluation.json"
     evaluate(
-        EvaluateConfig((folder,), interactions=str(later), baselines=("popularity",), out=str(out), draws=20)
+        EvaluateSettings(
+            (folder,), interactions=str(later), baselines=("popularity",), out=str(out), draws=20
+        )
     )
     found = json.loads(out.read_text())
     assert found["protocol"]["judged_on"] == "later.csv"
@@ -217,7 +219,7 @@ def test_later_plays_judge_a_recommender_trained_on_all(tmp_path):
 def test_factorisations_stand_beside_untuned(trained, tmp_path):
     out = tmp_path / "evaluation.json"
     evaluate(
-        EvaluateConfig((trained,), baselines=("ials", "bpr"), tune=False, out=str(out), ks=(10,), draws=20)
+        EvaluateSettings((trained,), baselines=("ials", "bpr"), tune=False, out=str(out), ks=(10,), draws=20)
     )
     found = json.loads(out.read_text())
     assert {"iALS", "BPR"} <= set(found["parts"]["all"]["systems"])
@@ -226,9 +228,9 @@ def test_factorisations_stand_beside_untuned(trained, tmp_path):
 
 def test_a_recommender_that_is_not_there_is_named(tmp_path):
     with pytest.raises(MissingError, match=r"protocol\.json: no such file"):
-        evaluate(EvaluateConfig((str(tmp_path / "rec"),)))
+        evaluate(EvaluateSettings((str(tmp_path / "rec"),)))
     with pytest.raises(ConfigError, match=r"no recommender named; give a folder of audiomae train-towers\."):
-        evaluate(EvaluateConfig())
+        evaluate(EvaluateSettings())
 
 
 @pytest.mark.parametrize(
@@ -242,4 +244,4 @@ def test_a_recommender_that_is_not_there_is_named(tmp_path):
 )
 def test_settings_out_of_range_are_refused(settings, text):
     with pytest.raises(ConfigError, match=text):
-        EvaluateConfig(**settings)
+        EvaluateSettings(**settings)

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from audiomae.cli.export import ExportConfig, export
+from audiomae.cli.export import ExportSettings, export
 from audiomae.corpus.clips import clip_starts
 from audiomae.corpus.corpus import Corpus
 from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import load, save, untrained
 from audiomae.model.whitening import Whitening
 from audiomae.vectors.vectors import Vectors
@@ -25,7 +25,7 @@ from audiomae.vectors.writer import VectorsWriter
 
 
 def run(model: Path, source: Path, out: Path, **settings: object) -> Vectors:
-    assert export(ExportConfig((str(model), str(source)), str(out), **settings)) == 0
+    assert export(ExportSettings((str(model), str(source)), str(out), **settings)) == 0
     return Vectors.open(out)
 
 
@@ -147,7 +147,7 @@ def test_an_interrupted_export_goes_on_to_the_same_bytes(
 @pytest.mark.processes
 def test_kill_9_in_the_middle_and_the_same_command_again_give_the_same_bytes(small_corpus, tmp_path):
     model = tmp_path / "run"
-    save(untrained(ModelConfig(width=96, depth=6, heads=3)), model, {})
+    save(untrained(ModelSettings(width=96, depth=6, heads=3)), model, {})
     settings = ["--part_clips", "1", "--hop_seconds", "0.5", "--batch", "4", "--threads", "1", "--out"]
     command = [sys.executable, "-m", "audiomae", "export", str(model), str(small_corpus), *settings]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -222,7 +222,7 @@ def test_inputs_that_are_not_there_or_do_not_fit_are_refused(tiny_model, small_c
     with pytest.raises(MissingError, match="no such file or folder"):
         run(tiny_model, tmp_path / "nowhere", tmp_path / "v")
     with pytest.raises(ConfigError, match="is a corpus; export it alone"):
-        export(ExportConfig((str(tiny_model), str(small_corpus), str(tones)), str(tmp_path / "v")))
+        export(ExportSettings((str(tiny_model), str(small_corpus), str(tones)), str(tmp_path / "v")))
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "a.wav").write_text("no audio")
     with pytest.raises(DataError, match="none of 1 songs can be used; the first: not audio"):
@@ -240,4 +240,4 @@ def test_inputs_that_are_not_there_or_do_not_fit_are_refused(tiny_model, small_c
 )
 def test_settings_out_of_range_are_refused(settings, text):
     with pytest.raises(ConfigError, match=text):
-        ExportConfig(**{"inputs": ("run", "corpus"), **settings})
+        ExportSettings(**{"inputs": ("run", "corpus"), **settings})

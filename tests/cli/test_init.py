@@ -11,24 +11,24 @@ import torch
 
 import audiomae
 from audiomae.cli.main import main
-from audiomae.cli.pretrain import PretrainConfig, pretrain
+from audiomae.cli.pretrain import PretrainSettings, pretrain
 from audiomae.disk.tensors import read_tensors
 from audiomae.errors import ConfigError, FingerprintError
 from audiomae.model.autoencoder import Autoencoder
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import save
 from audiomae.pretraining.first_weights import copy_weights
 from audiomae.pretraining.settings import PairSettings
 from audiomae.pretraining.task import MaskedTask
-from audiomae.training.config import LoopConfig
+from audiomae.training.settings import LoopSettings
 
-TINY = ModelConfig(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
+TINY = ModelSettings(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 QUIET = {"batch": 8, "threads": 1, "log_every": 1, "evaluate_every": 4, "checkpoint_every": 2}
 
 
-def config(corpus: Path, out: Path, *, steps: int = 6, **changes) -> PretrainConfig:
-    loop = LoopConfig(**{**QUIET, **changes.pop("train", {})})
-    return PretrainConfig(
+def config(corpus: Path, out: Path, *, steps: int = 6, **changes) -> PretrainSettings:
+    loop = LoopSettings(**{**QUIET, **changes.pop("train", {})})
+    return PretrainSettings(
         corpus=str(corpus), out=str(out), steps=steps, **{"model": TINY, **changes}, train=loop
     )
 
@@ -72,7 +72,7 @@ def test_a_killed_run_that_began_with_a_model_ends_as_one_that_was_not(
 def test_the_clip_level_head_is_kept_drawn_anew_or_dropped(first):
     given = audiomae.load(first)
     assert given.config.projection == 128
-    without, wider = Autoencoder(TINY), Autoencoder(ModelConfig(**{**vars(TINY), "projection": 64}))
+    without, wider = Autoencoder(TINY), Autoencoder(ModelSettings(**{**vars(TINY), "projection": 64}))
     drawn = wider.clip_head.layers[3].weight.detach().clone()
     for other in (without, wider):
         copy_weights(given, other)
@@ -93,7 +93,7 @@ def test_a_model_trained_on_reconstruction_alone_can_take_up_the_clip_level_term
 
 
 def test_a_model_of_other_sizes_or_log_mels_is_refused(small_corpus, first, tmp_path):
-    deeper = ModelConfig(**{**vars(TINY), "depth": 3})
+    deeper = ModelSettings(**{**vars(TINY), "depth": 3})
     with pytest.raises(
         ConfigError, match=r"its model\.depth is 2, the one to train has 3\. Use --model\.depth 2"
     ):

@@ -38,7 +38,9 @@ def test_help_lists_every_verb_with_what_it_does(word, capsys):
 def test_every_file_with_a_config_of_its_name_is_on_the_command_line():
     folder = Path(prepare_module.__file__).parent
     files = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.py")}
-    verbs = {name for name, text in files.items() if f"class {name.title().replace('_', '')}Config:" in text}
+    verbs = {
+        name for name, text in files.items() if f"class {name.title().replace('_', '')}Settings:" in text
+    }
     assert {verb.replace("_", "-") for verb in verbs} == set(VERBS)
 
 

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from audiomae.cli.pretrain import PretrainConfig, pretrain
+from audiomae.cli.pretrain import PretrainSettings, pretrain
 from audiomae.corpus.corpus import Corpus
 from audiomae.errors import ConfigError
 from audiomae.model.clip_head import pair_loss
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.pretraining import task as masked_task
-from audiomae.pretraining.augmentation import AugmentConfig
+from audiomae.pretraining.augmentation import AugmentSettings
 from audiomae.pretraining.settings import MaskSettings, PairSettings
 from audiomae.pretraining.task import MaskedTask, sample_numbers
-from audiomae.training.config import LoopConfig
+from audiomae.training.settings import LoopSettings
 
-TINY = ModelConfig(width=32, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
+TINY = ModelSettings(width=32, depth=1, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 
 
 def task_of(
@@ -30,7 +30,7 @@ def task_of(
     masks: int = 1,
     batch: int = 16,
     weight: float = 0.3,
-    augment: AugmentConfig | None = None,
+    augment: AugmentSettings | None = None,
 ) -> MaskedTask:
     opened = Corpus.open(corpus)
     torch.manual_seed(0)
@@ -115,9 +115,9 @@ def test_one_mask_draws_what_it_always_drew(small_corpus):
 
 
 def test_training_with_masks_learns_and_ends(small_corpus, tmp_path, capsys):
-    loop = LoopConfig(batch=16, threads=1, learning_rate=3e-3, log_every=5, evaluate_every=100)
+    loop = LoopSettings(batch=16, threads=1, learning_rate=3e-3, log_every=5, evaluate_every=100)
     pretrain(
-        PretrainConfig(
+        PretrainSettings(
             corpus=str(small_corpus), out=str(tmp_path / "run"), steps=20, model=TINY, masks=4, train=loop
         )
     )
@@ -147,21 +147,21 @@ def test_training_with_masks_learns_and_ends(small_corpus, tmp_path, capsys):
 def test_batches_that_masks_do_not_divide_are_refused(small_corpus, tmp_path, masks, batch, weight, message):
     with pytest.raises(ConfigError, match=message):
         pretrain(
-            PretrainConfig(
+            PretrainSettings(
                 corpus=str(small_corpus),
                 out=str(tmp_path / "run"),
                 steps=1,
                 model=TINY,
                 masks=masks,
                 pairs=PairSettings(weight=weight),
-                train=LoopConfig(batch=batch, threads=1),
+                train=LoopSettings(batch=batch, threads=1),
             )
         )
 
 
 def test_profiling_prints_the_phases_and_writes_no_run(small_corpus, tmp_path, capsys):
-    loop = LoopConfig(batch=8, threads=1)
-    settings = PretrainConfig(
+    loop = LoopSettings(batch=8, threads=1)
+    settings = PretrainSettings(
         corpus=str(small_corpus), out=str(tmp_path / "run"), model=TINY, profile=2, train=loop
     )
     assert pretrain(settings) == 0
@@ -183,7 +183,7 @@ def test_profiling_prints_the_phases_and_writes_no_run(small_corpus, tmp_path, c
 def test_ranks_draw_together_what_one_process_draws(small_corpus, monkeypatch, masks, weight, ranks):
     """Masks from several blocks, and clips that are changed."""
     monkeypatch.setattr(masked_task, "MASKS_DRAWN", 10)
-    task = task_of(small_corpus, masks=masks, batch=24, weight=weight, augment=AugmentConfig(0.4, 0.2, 3.0))
+    task = task_of(small_corpus, masks=masks, batch=24, weight=weight, augment=AugmentSettings(0.4, 0.2, 3.0))
     whole = task.draw(5, slice(0, 24))
     size = 24 // ranks
     parts = [task.draw(5, slice(rank * size, (rank + 1) * size)) for rank in range(ranks)]
@@ -200,7 +200,7 @@ def test_masks_of_the_first_block_do_not_depend_on_the_size_of_the_batch(small_c
 
 
 def test_changes_reach_the_loss_but_not_the_held_out_clips(small_corpus):
-    plain, changed = (task_of(small_corpus, augment=one) for one in (None, AugmentConfig(0.4, 0.2, 3.0)))
+    plain, changed = (task_of(small_corpus, augment=one) for one in (None, AugmentSettings(0.4, 0.2, 3.0)))
     share = slice(0, 16)
     first, second = (
         one.loss(one.module, one.draw(0, share))["rebuilding"].detach() for one in (plain, changed)

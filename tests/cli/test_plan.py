@@ -8,24 +8,24 @@ import json
 import pytest
 import torch
 
-from audiomae.cli.plan import PlanConfig, plan
+from audiomae.cli.plan import PlanSettings, plan
 from audiomae.errors import ConfigError, DataError, MissingError
 from audiomae.model.autoencoder import Autoencoder, split_places
 from audiomae.model.clip_head import pair_loss
-from audiomae.model.config import ModelConfig, model_of_size
+from audiomae.model.config import ModelSettings, model_of_size
 from audiomae.model.masking import blank
 from audiomae.planning.memory import ARITHMETICS
 from audiomae.planning.network import network_of, tokens_of
-from audiomae.training.config import LoopConfig
 from audiomae.training.optimizer import make_optimizer, named_state
+from audiomae.training.settings import LoopSettings
 
 
 def told(capsys, **settings) -> dict:
-    assert plan(PlanConfig(json=True, **settings)) == 0
+    assert plan(PlanSettings(json=True, **settings)) == 0
     return json.loads(capsys.readouterr().out)
 
 
-def bytes_saved(sizes: ModelConfig, clips: int, *, half: bool) -> int:
+def bytes_saved(sizes: ModelSettings, clips: int, *, half: bool) -> int:
     """Run the real forward pass and count what autograd keeps, each storage once, weights not."""
     module = Autoencoder(sizes)
     mask = blank("spans", clips, sizes.columns, sizes.rows, ratio=0.7, longest=4)
@@ -55,7 +55,7 @@ def bytes_saved(sizes: ModelConfig, clips: int, *, half: bool) -> int:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("projection", [0, 64])
 def test_the_activations_are_those_that_the_real_network_keeps(precision, projection):
-    sizes = ModelConfig(
+    sizes = ModelSettings(
         width=96, depth=3, heads=3, decoder_width=64, decoder_depth=2, decoder_heads=2, projection=projection
     )
     network = network_of(sizes, 0.7, ARITHMETICS[precision])
@@ -76,9 +76,9 @@ def test_the_pieces_hold_every_parameter(size):
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_the_optimiser_keeps_as_much_as_is_said(optimizer):
-    sizes = ModelConfig(width=64, depth=2, heads=2, decoder_width=32, decoder_depth=1, projection=16)
+    sizes = ModelSettings(width=64, depth=2, heads=2, decoder_width=32, decoder_depth=1, projection=16)
     module = Autoencoder(sizes)
-    made = make_optimizer(module, LoopConfig(optimizer=optimizer))
+    made = make_optimizer(module, LoopSettings(optimizer=optimizer))
     for parameter in module.parameters():
         parameter.grad = torch.ones_like(parameter)
     made.step()
@@ -92,7 +92,7 @@ def test_muon_needs_less_than_adamw_and_a_bare_number_is_for_adamw(capsys):
     assert muon["needs_gb"]["ddp"]["optimizer"] < 0.55 * adamw["needs_gb"]["ddp"]["optimizer"]
     assert (muon["bytes_a_parameter"], adamw["bytes_a_parameter"]) == (pytest.approx(12.1, abs=0.1), 16)
     assert told(capsys, parameters=1e9)["bytes_a_parameter"] == 16
-    plan(PlanConfig(size="base"))
+    plan(PlanSettings(size="base"))
     assert "with gradients and Muon (12.1 bytes a parameter)" in " ".join(capsys.readouterr().out.split())
 
 
@@ -148,7 +148,7 @@ def test_what_no_number_of_machines_shrinks_is_said(capsys):
 
 
 def test_the_table_names_the_columns_and_the_choice(capsys):
-    plan(PlanConfig(size="tiny", batch=256, gpus=2, memory=24))
+    plan(PlanSettings(size="tiny", batch=256, gpus=2, memory=24))
     said = capsys.readouterr().out
     for word in ("parameters", "gradients", "optimiser", "activations", "one GPU", "DDP", "FSDP", "peak"):
         assert word in said
@@ -176,7 +176,7 @@ def test_a_recipe_gives_size_and_batch(tmp_path, capsys):
 
 def test_a_recipe_that_is_none_is_refused(tmp_path):
     with pytest.raises(MissingError, match=r"nowhere\.yaml: cannot be read"):
-        plan(PlanConfig(recipe=str(tmp_path / "nowhere.yaml")))
+        plan(PlanSettings(recipe=str(tmp_path / "nowhere.yaml")))
     bad = tmp_path / "bad.yaml"
     for text, message in (
         ("a: [", "is not YAML"),
@@ -185,7 +185,7 @@ def test_a_recipe_that_is_none_is_refused(tmp_path):
     ):
         bad.write_text(text)
         with pytest.raises(DataError, match=message):
-            plan(PlanConfig(recipe=str(bad)))
+            plan(PlanSettings(recipe=str(bad)))
 
 
 @pytest.mark.parametrize(
@@ -200,4 +200,4 @@ def test_a_recipe_that_is_none_is_refused(tmp_path):
 )
 def test_settings_that_mean_nothing_are_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
-        dataclasses.replace(PlanConfig(), **changes)
+        dataclasses.replace(PlanSettings(), **changes)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.cli.main import main
-from audiomae.cli.prepare import PrepareConfig, find_songs, prepare
+from audiomae.cli.prepare import PrepareSettings, find_songs, prepare
 from audiomae.corpus import build as pipeline
 from audiomae.corpus import pool
 from audiomae.corpus.corpus import Corpus
@@ -48,7 +48,7 @@ def paths(out: Path) -> list[str]:
 def test_files_folders_and_lists_may_be_mixed(songs, tmp_path):
     (tmp_path / "list.csv").write_text("path,artist\nsongs/b.flac,Someone\n", encoding="utf-8")
     named = (str(tmp_path / "list.csv"), str(songs / "a.wav"), str(songs / "ünder"))
-    assert prepare(PrepareConfig(songs=named, out=str(tmp_path / "out"))) == 0
+    assert prepare(PrepareSettings(songs=named, out=str(tmp_path / "out"))) == 0
     assert paths(tmp_path / "out") == ["b.flac", "a.wav", "c.ogg", "d.wav"]
     assert Corpus.open(tmp_path / "out").tracks["artist"].to_pylist() == ["Someone", "", "", ""]
 
@@ -113,25 +113,25 @@ def test_bad_usage_is_one_line_and_the_right_exit_status(
 def test_every_source_finds_its_songs(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(10), 16_000)
     (tmp_path / "list.csv").write_text("path\na.wav\n")
-    listed = find_songs(PrepareConfig(songs=(str(tmp_path / "list.csv"),), source="list"))
+    listed = find_songs(PrepareSettings(songs=(str(tmp_path / "list.csv"),), source="list"))
     assert [song.path.name for song in listed] == ["a.wav"]
     (tmp_path / "blues").mkdir()
     soundfile.write(tmp_path / "blues" / "blues.00000.wav", np.zeros(10), 16_000)
-    gtzan = find_songs(PrepareConfig(songs=(str(tmp_path),), source="gtzan"))
+    gtzan = find_songs(PrepareSettings(songs=(str(tmp_path),), source="gtzan"))
     assert [(song.track_id, song.genre) for song in gtzan] == [("blues.00000", "blues")]
-    made = find_songs(PrepareConfig(source="generated", count=1, out=str(tmp_path / "corpus")))
+    made = find_songs(PrepareSettings(source="generated", count=1, out=str(tmp_path / "corpus")))
     assert [song.path.parent for song in made] == [tmp_path / "corpus-songs"]
     for source in ("fma", "jamendo"):
         with pytest.raises(MissingError):
-            list(find_songs(PrepareConfig(songs=(str(tmp_path),), source=source)))
+            list(find_songs(PrepareSettings(songs=(str(tmp_path),), source=source)))
     with pytest.raises(ConfigError, match="needs the folder of the unpacked archive"):
-        list(find_songs(PrepareConfig(source="fma")))
+        list(find_songs(PrepareSettings(source="fma")))
 
 
 @pytest.mark.usefixtures("here")
 def test_settings_reach_the_corpus(songs, tmp_path):
-    mel = MelConfig(mels=40, hop_samples=320)
-    config = PrepareConfig(songs=(str(songs),), out=str(tmp_path / "out"), mel=mel, shard_megabytes=0.03)
+    mel = MelSettings(mels=40, hop_samples=320)
+    config = PrepareSettings(songs=(str(songs),), out=str(tmp_path / "out"), mel=mel, shard_megabytes=0.03)
     assert prepare(config) == 0
     corpus = Corpus.open(tmp_path / "out")
     assert corpus.mel == mel
@@ -181,7 +181,7 @@ def test_the_command_survives_kill_9_and_ctrl_c_and_ends_with_the_same_bytes(son
     assert not list(out.glob(".spool-*"))
     monkeypatch.chdir(tmp_path)
     assert main(["prepare", *arguments]) == 0
-    assert prepare(PrepareConfig(songs=("songs",), out="whole", workers=1, shard_megabytes=1)) == 0
+    assert prepare(PrepareSettings(songs=("songs",), out="whole", workers=1, shard_megabytes=1)) == 0
     assert files(out) == files(tmp_path / "whole")
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from audiomae.cli.prepare_tables import PrepareTablesConfig, prepare_tables
+from audiomae.cli.prepare_tables import PrepareTablesSettings, prepare_tables
 from audiomae.errors import ConfigError, DataError
 from audiomae.listening.content import Content
 from data_prep.plays.simulated.listeners import ListenerSettings
@@ -15,7 +15,7 @@ FEW = ListenerSettings(listeners=20, mean_plays=5)
 
 
 def test_listeners_are_simulated_over_a_corpus_and_a_line_says_so(small_corpus, tmp_path, capsys):
-    config = PrepareTablesConfig(("simulated", str(small_corpus)), str(tmp_path / "tables"), listeners=FEW)
+    config = PrepareTablesSettings(("simulated", str(small_corpus)), str(tmp_path / "tables"), listeners=FEW)
     assert prepare_tables(config) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["source"], said["simulated"], said["users"], said["tracks"]) == (
@@ -33,12 +33,12 @@ def test_listeners_are_simulated_over_a_corpus_and_a_line_says_so(small_corpus, 
 
 
 def test_a_folder_with_tables_of_another_source_is_left_alone(small_corpus, tmp_path, capsys):
-    prepare_tables(PrepareTablesConfig(("mel_content", str(small_corpus)), str(tmp_path)))
+    prepare_tables(PrepareTablesSettings(("mel_content", str(small_corpus)), str(tmp_path)))
     assert json.loads(capsys.readouterr().out)["content"] == 6
     with pytest.raises(
         DataError, match=r"holds tables of mel-statistics, not of simulated listeners\. Name another"
     ):
-        prepare_tables(PrepareTablesConfig(("simulated", str(small_corpus)), str(tmp_path), listeners=FEW))
+        prepare_tables(PrepareTablesSettings(("simulated", str(small_corpus)), str(tmp_path), listeners=FEW))
     assert len(Content.open(tmp_path / "content.parquet")) == 6
 
 
@@ -46,8 +46,8 @@ def test_unknown_sources_and_settings_that_do_not_fit_are_refused():
     with pytest.raises(
         ConfigError, match=r"takes a source \(hetrec, movielens, .*\) and a path: audiomae prepare-"
     ):
-        PrepareTablesConfig(("hetrec",))
+        PrepareTablesSettings(("hetrec",))
     with pytest.raises(ConfigError, match=r"source 'spotify' is not known; it must be one of hetrec"):
-        PrepareTablesConfig(("spotify", "x"))
+        PrepareTablesSettings(("spotify", "x"))
     with pytest.raises(ConfigError, match="traits are for simulated listeners; leave them out for hetrec"):
-        PrepareTablesConfig(("hetrec", "x"), traits="t.csv")
+        PrepareTablesSettings(("hetrec", "x"), traits="t.csv")

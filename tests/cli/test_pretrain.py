@@ -17,23 +17,23 @@ import yaml
 
 import audiomae
 from audiomae.cli.main import main
-from audiomae.cli.pretrain import PretrainConfig, pretrain
+from audiomae.cli.pretrain import PretrainSettings, pretrain
 from audiomae.disk.tensors import read_tensors, write_tensors
 from audiomae.errors import ConfigError, DivergedError, FingerprintError, MissingError, StorageError
-from audiomae.model.config import ModelConfig
-from audiomae.pretraining.augmentation import AugmentConfig
+from audiomae.model.config import ModelSettings
+from audiomae.pretraining.augmentation import AugmentSettings
 from audiomae.pretraining.settings import PairSettings
 from audiomae.pretraining.task import MaskedTask
-from audiomae.training.config import LoopConfig
+from audiomae.training.settings import LoopSettings
 
-TINY = ModelConfig(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
+TINY = ModelSettings(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 
 
-def config(corpus: Path, out: Path, *, steps: int = 6, **changes) -> PretrainConfig:
+def config(corpus: Path, out: Path, *, steps: int = 6, **changes) -> PretrainSettings:
     loop = {"batch": 8, "threads": 1, "log_every": 2, "evaluate_every": 4, "checkpoint_every": 2}
     loop |= changes.pop("train", {})
-    settings = {"model": TINY, "train": LoopConfig(**loop), **changes}
-    return PretrainConfig(corpus=str(corpus), out=str(out), steps=steps, **settings)
+    settings = {"model": TINY, "train": LoopSettings(**loop), **changes}
+    return PretrainSettings(corpus=str(corpus), out=str(out), steps=steps, **settings)
 
 
 def files_that_must_match(run: Path) -> dict[str, bytes]:
@@ -88,7 +88,7 @@ def test_running_a_finished_run_again_changes_nothing(small_corpus, tmp_path):
     [
         {"pairs": PairSettings(weight=0.0)},
         {"pairs": PairSettings(weight=1.0)},
-        {"pairs": PairSettings(weight=1.0), "augment": AugmentConfig(mix=0.4), "masks": 2},
+        {"pairs": PairSettings(weight=1.0), "augment": AugmentSettings(mix=0.4), "masks": 2},
         {"pairs": PairSettings(weight=1.0), "optimizer": "muon"},
     ],
     ids=["reconstruction", "clip-level term", "changed clips, two masks", "muon"],
@@ -138,7 +138,7 @@ def test_two_processes_train_as_one_does(small_corpus, tmp_path, parts, optimize
     assert {line["processes"] for line in lines_of(tmp_path / "two" / "speed.jsonl")} == {2}
 
 
-def _plain(settings: PretrainConfig) -> dict:
+def _plain(settings: PretrainSettings) -> dict:
     import dataclasses
 
     values = dataclasses.asdict(settings)
@@ -239,12 +239,12 @@ def test_terminate_saves_and_the_same_command_goes_on(small_corpus, tmp_path):
 
 
 def test_minutes_end_a_run_by_the_clock(small_corpus, tmp_path, capsys):
-    settings = PretrainConfig(
+    settings = PretrainSettings(
         corpus=str(small_corpus),
         out=str(tmp_path / "run"),
         minutes=0.02,
         model=TINY,
-        train=LoopConfig(batch=8, threads=1),
+        train=LoopSettings(batch=8, threads=1),
     )
     started = time.monotonic()
     assert pretrain(settings) == 0

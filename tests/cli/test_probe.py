@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from audiomae.audio.decode import decode
-from audiomae.cli.probe import ProbeConfig, probe
+from audiomae.cli.probe import ProbeSettings, probe
 from audiomae.errors import ConfigError, DecodeError
 from audiomae.model.embedder import load
 from audiomae.probing.labels import read_tasks
@@ -37,7 +37,7 @@ def labels(tones: Path, tmp_path: Path) -> Path:
 
 def run(tiny_model: Path, labels: Path, tmp_path: Path, **settings: object) -> dict:
     out = tmp_path / "probe.json"
-    config = ProbeConfig(str(tiny_model), str(labels), out=str(out), bootstrap=50, threads=1, **settings)
+    config = ProbeSettings(str(tiny_model), str(labels), out=str(out), bootstrap=50, threads=1, **settings)
     assert probe(config) == 0
     return json.loads(out.read_text())
 
@@ -94,7 +94,7 @@ def test_an_unreadable_file_is_named(tiny_model, tmp_path):
     (tmp_path / "a.wav").write_text("no audio")
     (tmp_path / "labels.csv").write_text("path,task,label\na.wav,same_track,x\n")
     with pytest.raises(DecodeError, match=r"a\.wav"):
-        probe(ProbeConfig(str(tiny_model), str(tmp_path / "labels.csv")))
+        probe(ProbeSettings(str(tiny_model), str(tmp_path / "labels.csv")))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_an_unreadable_file_is_named(tiny_model, tmp_path):
 )
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ConfigError, match=next(iter(settings))):
-        ProbeConfig("run", "labels.csv", **settings)
+        ProbeSettings("run", "labels.csv", **settings)
 
 
 @pytest.mark.shared

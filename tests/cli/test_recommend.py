@@ -12,18 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from audiomae.cli.explain import ExplainConfig, explain
-from audiomae.cli.recommend import RecommendConfig, recommend
-from audiomae.cli.train_ranker import TrainRankerConfig, train_ranker
-from audiomae.cli.train_towers import TrainTowersConfig, train_towers
-from audiomae.cli.update_catalogue import UpdateCatalogueConfig, update_catalogue
+from audiomae.cli.explain import ExplainSettings, explain
+from audiomae.cli.recommend import RecommendSettings, recommend
+from audiomae.cli.train_ranker import TrainRankerSettings, train_ranker
+from audiomae.cli.train_towers import TrainTowersSettings, train_towers
+from audiomae.cli.update_catalogue import UpdateCatalogueSettings, update_catalogue
 from audiomae.errors import AudiomaeError, ConfigError, DataError, FingerprintError
 from audiomae.listening.tables import TableSettings
 from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.ranking.ranker import RankerSettings
-from audiomae.recommend.splits import SplitConfig
+from audiomae.recommend.splits import SplitSettings
 from audiomae.recommend.towers.features import FeatureSettings
-from audiomae.training.config import LoopConfig
+from audiomae.training.settings import LoopSettings
 
 DAY = 86_400
 Rows = list[dict[str, Any]]
@@ -72,12 +72,12 @@ def rec(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Towers trained on the two tastes, to be read only."""
     place = tmp_path_factory.mktemp("tastes")
     names = [f"{kind}{track:02d}" for kind in "cm" for track in range(30)]
-    loop = LoopConfig(batch=128, learning_rate=0.01, evaluate_every=60, checkpoint_every=60, threads=1)
+    loop = LoopSettings(batch=128, learning_rate=0.01, evaluate_every=60, checkpoint_every=60, threads=1)
     train_towers(
-        TrainTowersConfig(
+        TrainTowersSettings(
             write_content(place / "content.parquet", names),
             write_tables(place),
-            SplitConfig(validation=0.2, test=0.1),
+            SplitSettings(validation=0.2, test=0.1),
             FeatureSettings(least_count=1, buckets=2),
             out=str(place / "rec"),
             steps=60,
@@ -96,7 +96,7 @@ def own(rec: str, tmp_path: Path) -> str:
 
 def ask(capsys: pytest.CaptureFixture[str], folder: str, **settings: Any) -> Rows:
     capsys.readouterr()
-    assert recommend(RecommendConfig(folder, json=True, **settings)) == 0
+    assert recommend(RecommendSettings(folder, json=True, **settings)) == 0
     lists: Rows = json.loads(capsys.readouterr().out)["lists"]
     return lists
 
@@ -129,7 +129,7 @@ def test_ids_are_read_between_commas_or_from_a_json_list(rec, capsys):
         both == ask(capsys, rec, users='["u02", "u01"]', k=3) == ask(capsys, rec, users=("u02", "u01"), k=3)
     )
     with pytest.raises(ConfigError, match="is no JSON list; write it like"):
-        RecommendConfig(rec, users="[u02, u01]")
+        RecommendSettings(rec, users="[u02, u01]")
 
 
 def test_a_new_user_gets_songs_by_what_is_known_of_him(rec, capsys):
@@ -162,7 +162,7 @@ def test_later_plays_are_left_out_too(rec, capsys, tmp_path):
 
 def test_lists_of_everybody_are_written_as_parquet(rec, capsys, tmp_path):
     out = tmp_path / "lists.parquet"
-    assert recommend(RecommendConfig(rec, all=True, k=5, out=str(out))) == 0
+    assert recommend(RecommendSettings(rec, all=True, k=5, out=str(out))) == 0
     rows = pq.read_table(out).to_pylist()
     assert len(rows) == 80 * 5
     mine = [row for row in rows if row["user_id"] == "u01"]
@@ -174,13 +174,13 @@ def test_lists_of_everybody_are_written_as_parquet(rec, capsys, tmp_path):
 
 def test_one_list_is_written_as_parquet_too(rec, tmp_path):
     out = tmp_path / "one.parquet"
-    recommend(RecommendConfig(rec, new={}, k=3, out=str(out)))
+    recommend(RecommendSettings(rec, new={}, k=3, out=str(out)))
     assert pq.read_table(out)["user_id"].to_pylist() == ["new"] * 3
 
 
 def test_the_table_names_the_songs(rec, capsys):
     capsys.readouterr()
-    assert recommend(RecommendConfig(rec, user="u01", k=2)) == 0
+    assert recommend(RecommendSettings(rec, user="u01", k=2)) == 0
     shown = capsys.readouterr().out
     assert "For user u01" in shown
     assert "Title of c" in shown
@@ -203,7 +203,7 @@ def test_the_table_names_the_songs(rec, capsys):
 )
 def test_what_is_not_there_is_one_line(rec, settings, kind, line):
     with pytest.raises(kind, match=line) as caught:
-        recommend(RecommendConfig(rec, **settings))
+        recommend(RecommendSettings(rec, **settings))
     assert "\n" not in str(caught.value)
 
 
@@ -219,12 +219,12 @@ def test_what_is_not_there_is_one_line(rec, settings, kind, line):
 )
 def test_settings_that_do_not_fit_are_refused(settings, line):
     with pytest.raises(ConfigError, match=line):
-        RecommendConfig("rec", **settings)
+        RecommendSettings("rec", **settings)
 
 
 def test_explain_shows_the_nearest_heard_songs_and_the_parts(rec, capsys):
     first = ask(capsys, rec, user="u01", k=1)[0]["songs"][0]
-    assert explain(ExplainConfig(rec, first["track_id"], user="u01", json=True)) == 0
+    assert explain(ExplainSettings(rec, first["track_id"], user="u01", json=True)) == 0
     about = json.loads(capsys.readouterr().out)
     assert about["place"] == about["place_of_retrieval"] == 1
     assert about["heard"] is False
@@ -237,21 +237,21 @@ def test_explain_shows_the_nearest_heard_songs_and_the_parts(rec, capsys):
 
 
 def test_explain_tells_people_too(rec, capsys):
-    explain(ExplainConfig(rec, "c03", new={"age": 20}))
+    explain(ExplainSettings(rec, "c03", new={"age": 20}))
     shown = capsys.readouterr().out
     assert "has heard nothing" in shown
     assert "popularity" in shown
-    explain(ExplainConfig(rec, "m03", liked=("m01",)))
+    explain(ExplainSettings(rec, "m03", liked=("m01",)))
     assert "Title of m01" in capsys.readouterr().out
 
 
 def test_explain_refuses_what_is_not_there(rec):
     with pytest.raises(DataError, match="track 'x' is not among the 60"):
-        explain(ExplainConfig(rec, "x", user="u01"))
+        explain(ExplainSettings(rec, "x", user="u01"))
     with pytest.raises(ConfigError, match="explain is about one user"):
-        ExplainConfig(rec, "c01")
+        ExplainSettings(rec, "c01")
     with pytest.raises(ConfigError, match="nearest is 0"):
-        ExplainConfig(rec, "c01", user="u01", nearest=0)
+        ExplainSettings(rec, "c01", user="u01", nearest=0)
 
 
 SMALL_TREES = RankerSettings(candidates=30, trees=20, least_in_leaf=5)
@@ -260,23 +260,23 @@ SMALL_TREES = RankerSettings(candidates=30, trees=20, least_in_leaf=5)
 def test_the_ranker_is_trained_used_and_as_good_as_it_says(own, capsys):
     folder = own
     plain = ask(capsys, folder, user="u01", k=5)
-    assert train_ranker(TrainRankerConfig(folder, ranker=SMALL_TREES)) == 0
+    assert train_ranker(TrainRankerSettings(folder, ranker=SMALL_TREES)) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["gain"] == pytest.approx(said["ndcg_of_ranker"] - said["ndcg_of_retrieval"])
     assert (said["keeps"] == "ranker") == (said["gain"] > 1.645 * said["gain_error"])
     first = (Path(folder) / "ranker" / "ranker.txt").read_bytes()
-    train_ranker(TrainRankerConfig(folder, ranker=SMALL_TREES))
+    train_ranker(TrainRankerSettings(folder, ranker=SMALL_TREES))
     assert (Path(folder) / "ranker" / "ranker.txt").read_bytes() == first
     assert ask(capsys, folder, user="u01", k=5, ranker=False) == plain
 
 
 def test_the_ranker_sees_no_play_after_the_training_slice(own):
     folder = Path(own)
-    train_ranker(TrainRankerConfig(str(folder), ranker=SMALL_TREES))
+    train_ranker(TrainRankerSettings(str(folder), ranker=SMALL_TREES))
     first = (folder / "ranker" / "ranker.txt").read_bytes()
     test = pq.read_table(folder / "tables" / "test.parquet")
     pq.write_table(test.slice(0, 1), folder / "tables" / "test.parquet")
-    train_ranker(TrainRankerConfig(str(folder), ranker=SMALL_TREES))
+    train_ranker(TrainRankerSettings(str(folder), ranker=SMALL_TREES))
     assert (folder / "ranker" / "ranker.txt").read_bytes() == first
 
 
@@ -285,26 +285,26 @@ def test_a_ranker_needs_a_validation_slice(own):
     path = folder / "tables" / "validation.parquet"
     pq.write_table(pq.read_table(path).slice(0, 0), path)
     with pytest.raises(DataError, match="its validation slice is empty"):
-        train_ranker(TrainRankerConfig(str(folder)))
+        train_ranker(TrainRankerSettings(str(folder)))
     with pytest.raises(ConfigError, match="most_users is 0"):
-        TrainRankerConfig(str(folder), most_users=0)
+        TrainRankerSettings(str(folder), most_users=0)
 
 
 def test_songs_are_added_replaced_and_removed_without_training(own, capsys, tmp_path):
     folder = own
     before = Catalogue.open(Path(folder) / "catalogue")
     new = write_content(tmp_path / "new.parquet", ["c90", "m90"])
-    assert update_catalogue(UpdateCatalogueConfig(folder, add=new)) == 0
+    assert update_catalogue(UpdateCatalogueSettings(folder, add=new)) == 0
     assert json.loads(capsys.readouterr().out)["tracks"] == 62
     listed = ask(capsys, folder, new={"age": 20}, k=40)[0]["songs"]
     assert "c90" in [song["track_id"] for song in listed[:31]]
     # A calm song given the vector of a loud one leaves the calm lists.
     turned = pq.read_table(new).slice(1, 1).set_column(0, "track_id", pa.array(["c90"]))
     pq.write_table(turned, tmp_path / "turned.parquet")
-    update_catalogue(UpdateCatalogueConfig(folder, replace=str(tmp_path / "turned.parquet")))
+    update_catalogue(UpdateCatalogueSettings(folder, replace=str(tmp_path / "turned.parquet")))
     listed = ask(capsys, folder, new={"age": 20}, k=20)[0]["songs"]
     assert "c90" not in [song["track_id"] for song in listed]
-    update_catalogue(UpdateCatalogueConfig(folder, remove=("c90", "m90")))
+    update_catalogue(UpdateCatalogueSettings(folder, remove=("c90", "m90")))
     after = Catalogue.open(Path(folder) / "catalogue")
     assert after.items.equals(before.items)
     np.testing.assert_array_equal(after.projected, before.projected)
@@ -322,18 +322,18 @@ def test_vectors_that_do_not_fit_are_refused(rec, tmp_path, content, kind, line)
     path = write_content(tmp_path / "new.parquet", ["c95"], **content)
     before = Catalogue.open(Path(rec) / "catalogue").meta
     with pytest.raises(kind, match=line) as caught:
-        update_catalogue(UpdateCatalogueConfig(rec, add=path))
+        update_catalogue(UpdateCatalogueSettings(rec, add=path))
     assert "\n" not in str(caught.value)
     assert Catalogue.open(Path(rec) / "catalogue").meta == before
 
 
 def test_an_update_does_one_thing():
     with pytest.raises(ConfigError, match="update-catalogue does one thing at a time"):
-        UpdateCatalogueConfig("rec")
+        UpdateCatalogueSettings("rec")
     with pytest.raises(ConfigError, match="update-catalogue does one thing at a time"):
-        UpdateCatalogueConfig("rec", add="a", remove=("b",))
+        UpdateCatalogueSettings("rec", add="a", remove=("b",))
 
 
 def test_a_folder_that_is_no_recommender_is_one_line(tmp_path):
     with pytest.raises(AudiomaeError, match=r"recommender.json: no such file. Is .* the folder you meant"):
-        recommend(RecommendConfig(str(tmp_path), user="u01"))
+        recommend(RecommendSettings(str(tmp_path), user="u01"))

@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from audiomae.audio.mel import invert_log_mel
-from audiomae.cli.reconstruct import ReconstructConfig, reconstruct
+from audiomae.cli.reconstruct import ReconstructSettings, reconstruct
 from audiomae.errors import ConfigError, DataError
 from audiomae.model.autoencoder import Autoencoder, normalise_patches, split_places, take_tokens
 from audiomae.model.embedder import load
@@ -23,7 +23,7 @@ def two_rounds(monkeypatch):
 
 def test_a_picture_and_three_sounds_of_one_clip_are_written(tiny_model, tones, tmp_path, capsys):
     out = tmp_path / "out"
-    config = ReconstructConfig(str(tiny_model), str(tones / "tone-2.wav"), str(out), start_seconds=0.5)
+    config = ReconstructSettings(str(tiny_model), str(tones / "tone-2.wav"), str(out), start_seconds=0.5)
     assert reconstruct(config) == 0
     assert json.loads(capsys.readouterr().out)["start_seconds"] == 0.5
     assert (out / "reconstruction.png").read_bytes().startswith(b"\x89PNG")
@@ -40,7 +40,7 @@ def test_a_picture_and_three_sounds_of_one_clip_are_written(tiny_model, tones, t
 def test_the_same_seed_gives_the_same_bytes_and_another_one_another_mask(tiny_model, tones, tmp_path):
     def run(name: str, seed: int) -> dict[str, bytes]:
         reconstruct(
-            ReconstructConfig(str(tiny_model), str(tones / "tone-0.wav"), str(tmp_path / name), seed=seed)
+            ReconstructSettings(str(tiny_model), str(tones / "tone-0.wav"), str(tmp_path / name), seed=seed)
         )
         return {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
 
@@ -57,7 +57,7 @@ def test_a_perfect_guess_of_the_patches_gives_the_original_back(
         return type("Rebuilt", (), {"patches": normalise_patches(truth)})
 
     monkeypatch.setattr(Autoencoder, "forward", know_all)
-    reconstruct(ReconstructConfig(str(tiny_model), str(tones / "tone-2.wav"), str(tmp_path)))
+    reconstruct(ReconstructSettings(str(tiny_model), str(tones / "tone-2.wav"), str(tmp_path)))
     assert json.loads(capsys.readouterr().out)["error_db"] == pytest.approx(0, abs=0.01)
     assert (tmp_path / "rebuilt.wav").stat().st_size == (tmp_path / "original.wav").stat().st_size
 
@@ -77,11 +77,11 @@ def test_what_the_encoder_saw_is_left_as_it_was(tiny_model):
 def test_a_start_too_late_a_song_too_short_and_a_wrong_ratio_are_refused(tiny_model, tones, tmp_path):
     song = str(tones / "tone-0.wav")
     with pytest.raises(DataError, match=r"use --start_seconds 1\.05 or less"):
-        reconstruct(ReconstructConfig(str(tiny_model), song, str(tmp_path), start_seconds=3.0))
+        reconstruct(ReconstructSettings(str(tiny_model), song, str(tmp_path), start_seconds=3.0))
     with pytest.raises(ConfigError, match="start_seconds is -1"):
-        ReconstructConfig("run", song, start_seconds=-1.0)
+        ReconstructSettings("run", song, start_seconds=-1.0)
     with pytest.raises(ConfigError, match="ratio"):
-        reconstruct(ReconstructConfig(str(tiny_model), song, str(tmp_path), ratio=0.999))
+        reconstruct(ReconstructSettings(str(tiny_model), song, str(tmp_path), ratio=0.999))
     soundfile.write(tmp_path / "short.wav", np.ones(16_000) * 0.1, 16_000)
     with pytest.raises(DataError, match=r"1\.01 s; a clip takes 4\.96 s"):
-        reconstruct(ReconstructConfig(str(tiny_model), str(tmp_path / "short.wav"), str(tmp_path)))
+        reconstruct(ReconstructSettings(str(tiny_model), str(tmp_path / "short.wav"), str(tmp_path)))

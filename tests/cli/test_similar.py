@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiomae.cli.export import ExportConfig, export
-from audiomae.cli.similar import SimilarConfig, similar
+from audiomae.cli.export import ExportSettings, export
+from audiomae.cli.similar import SimilarSettings, similar
 from audiomae.errors import ConfigError, DataError, FingerprintError
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import save, untrained
 from audiomae.vectors.writer import TrackClips, VectorsWriter
 
 
 def ask(capsys: pytest.CaptureFixture[str], **settings: object) -> list[dict[str, object]]:
-    assert similar(SimilarConfig(json=True, **settings)) == 0
+    assert similar(SimilarSettings(json=True, **settings)) == 0
     found = json.loads(capsys.readouterr().out)["similar"]
     assert isinstance(found, list)
     return found
@@ -58,7 +58,7 @@ def test_a_shared_offset_hides_nothing_once_entries_are_standardised(tmp_path, c
 
 
 def test_the_table_shows_title_artist_and_cosine(compass, capsys):
-    assert similar(SimilarConfig(compass, track="b-north-east", raw=True)) == 0
+    assert similar(SimilarSettings(compass, track="b-north-east", raw=True)) == 0
     out = capsys.readouterr().out
     assert "Most similar to b-north-east" in out
     row = next(line for line in out.splitlines() if "Sunrise" in line)
@@ -69,7 +69,7 @@ def test_the_table_shows_title_artist_and_cosine(compass, capsys):
 
 def test_an_unknown_track_is_answered_with_close_ones(compass):
     with pytest.raises(DataError, match=r"track 'esat' is not among the 5 .* Close: .*east"):
-        similar(SimilarConfig(compass, track="esat"))
+        similar(SimilarSettings(compass, track="esat"))
 
 
 @pytest.mark.parametrize("whiten", [0, 4])
@@ -77,7 +77,7 @@ def test_a_file_finds_its_own_track_first_and_the_same_pitch_next(
     tiny_model, tones, tmp_path, capsys, whiten
 ):
     out = str(tmp_path / "v")
-    export(ExportConfig((str(tiny_model), str(tones)), out, whiten=whiten, threads=1, hop_seconds=0.5))
+    export(ExportSettings((str(tiny_model), str(tones)), out, whiten=whiten, threads=1, hop_seconds=0.5))
     capsys.readouterr()
     song = str(tones / "tone-2.wav")
     found = ask(capsys, vectors=out, file=song, model=str(tiny_model))
@@ -88,9 +88,9 @@ def test_a_file_finds_its_own_track_first_and_the_same_pitch_next(
 
 
 def test_vectors_of_another_model_are_refused_in_one_line(compass, tones, tmp_path):
-    save(untrained(ModelConfig(width=16, depth=1, heads=1)), tmp_path / "run", {})
+    save(untrained(ModelSettings(width=16, depth=1, heads=1)), tmp_path / "run", {})
     with pytest.raises(FingerprintError, match="was made with model m, but") as caught:
-        similar(SimilarConfig(compass, file=str(tones / "tone-0.wav"), model=str(tmp_path / "run")))
+        similar(SimilarSettings(compass, file=str(tones / "tone-0.wav"), model=str(tmp_path / "run")))
     assert "\n" not in str(caught.value)
 
 
@@ -105,4 +105,4 @@ def test_vectors_of_another_model_are_refused_in_one_line(compass, tones, tmp_pa
 )
 def test_settings_that_do_not_fit_together_are_refused(settings, text):
     with pytest.raises(ConfigError, match=text):
-        SimilarConfig("v", **settings)
+        SimilarSettings("v", **settings)

@@ -12,17 +12,17 @@ import pytest
 import torch
 
 import audiomae
-from audiomae.cli.train_towers import TrainTowersConfig, train_towers
+from audiomae.cli.train_towers import TrainTowersSettings, train_towers
 from audiomae.disk.files import read_json
 from audiomae.disk.tensors import read_tensors
 from audiomae.errors import ConfigError, DataError
 from audiomae.listening.content import write_content
 from audiomae.listening.tables import TableSettings
-from audiomae.recommend.splits import SplitConfig
+from audiomae.recommend.splits import SplitSettings
 from audiomae.recommend.towers.audio import AudioSettings, AudioTask
 from audiomae.recommend.towers.negatives import NegativeSettings
 from audiomae.recommend.towers.network import TowerSettings
-from audiomae.training.config import LoopConfig
+from audiomae.training.settings import LoopSettings
 
 TRACKS = [f"song-{number}" for number in range(6)]
 
@@ -40,18 +40,18 @@ def plays(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def config(plays: Path, out: Path, audio: AudioSettings, **changes) -> TrainTowersConfig:
+def config(plays: Path, out: Path, audio: AudioSettings, **changes) -> TrainTowersSettings:
     loop = {"batch": 8, "threads": 1, "log_every": 1, "evaluate_every": 100, "checkpoint_every": 2}
     settings = {
-        "split": SplitConfig(validation=0.1, test=0.1),
+        "split": SplitSettings(validation=0.1, test=0.1),
         "towers": TowerSettings(dim=8, hidden=16, longest=3),
         "negatives": NegativeSettings(kind="in_batch"),
-        "train": LoopConfig(**loop),
+        "train": LoopSettings(**loop),
         "steps": 4,
         **changes,
     }
     tables = TableSettings(str(plays / "interactions.parquet"))
-    return TrainTowersConfig(str(plays / "content.parquet"), tables, audio=audio, out=str(out), **settings)
+    return TrainTowersSettings(str(plays / "content.parquet"), tables, audio=audio, out=str(out), **settings)
 
 
 @pytest.mark.parametrize(("start", "blocks"), [("model", 1), ("model", 0), ("scratch", 0)])

@@ -17,7 +17,7 @@ import torch
 import yaml
 
 from audiomae.cli.main import main
-from audiomae.cli.train_towers import TrainTowersConfig, train_towers
+from audiomae.cli.train_towers import TrainTowersSettings, train_towers
 from audiomae.disk.files import read_json
 from audiomae.disk.tensors import read_tensors
 from audiomae.errors import ConfigError, DataError, FingerprintError
@@ -25,13 +25,13 @@ from audiomae.listening.content import write_content
 from audiomae.listening.tables import TableSettings
 from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.serving.recommender import Recommender
-from audiomae.recommend.splits import SplitConfig
+from audiomae.recommend.splits import SplitSettings
 from audiomae.recommend.towers.features import FeatureSettings
 from audiomae.recommend.towers.model import TowerModel
 from audiomae.recommend.towers.negatives import NegativeSettings
 from audiomae.recommend.towers.network import TowerSettings
 from audiomae.recommend.towers.task import ObjectiveSettings, TowerTask
-from audiomae.training.config import LoopConfig
+from audiomae.training.settings import LoopSettings
 
 USERS, TRACKS = 30, 24
 SHARDED = Path(__file__).resolve().parents[1] / "training" / "sharded_run.py"
@@ -62,19 +62,19 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def config(tables: Path, out: Path, *, steps: int | None = 6, **changes) -> TrainTowersConfig:
+def config(tables: Path, out: Path, *, steps: int | None = 6, **changes) -> TrainTowersSettings:
     loop = {"batch": 32, "threads": 1, "log_every": 2, "evaluate_every": 4, "checkpoint_every": 2}
     loop |= changes.pop("train", {})
     names = [str(tables / f"{name}.parquet") for name in ("interactions", "users", "tracks")]
     settings = {
         "tables": TableSettings(*names),
-        "split": SplitConfig(validation=0.15, test=0.15),
+        "split": SplitSettings(validation=0.15, test=0.15),
         "towers": TowerSettings(dim=8, hidden=16, longest=5),
         "negatives": NegativeSettings(extra=8, per_positive=4),
-        "train": LoopConfig(**loop),
+        "train": LoopSettings(**loop),
         **changes,
     }
-    return TrainTowersConfig(str(tables / "content.parquet"), out=str(out), steps=steps, **settings)
+    return TrainTowersSettings(str(tables / "content.parquet"), out=str(out), steps=steps, **settings)
 
 
 def files_that_must_match(out: Path) -> dict[str, bytes]:
@@ -208,14 +208,16 @@ def test_settings_that_do_not_fit_are_refused(tables, tmp_path, changes, message
 
 
 def test_without_a_length_small_tables_get_some_steps_all_the_same():
-    settings = TrainTowersConfig("content", TableSettings("plays"))
+    settings = TrainTowersSettings("content", TableSettings("plays"))
     assert settings.length(100).steps == 200
     assert settings.length(1_000_000).steps == 2930
-    assert TrainTowersConfig("content", TableSettings("plays"), epochs=1.0).length(100).steps == 1
+    assert TrainTowersSettings("content", TableSettings("plays"), epochs=1.0).length(100).steps == 1
 
 
 def test_a_split_without_validation_takes_the_prior_as_it_is(tables, tmp_path, capsys):
-    train_towers(config(tables, tmp_path / "rec", split=SplitConfig(kind="none"), features=FeatureSettings()))
+    train_towers(
+        config(tables, tmp_path / "rec", split=SplitSettings(kind="none"), features=FeatureSettings())
+    )
     assert "no validation slice: gamma is 1.0" in capsys.readouterr().err
     assert read_json(tmp_path / "rec" / "recommender.json")["gamma"] == 1.0
 

@@ -16,16 +16,16 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from audiomae.audio.mel import MelConfig
-from audiomae.cli.export import ExportConfig, export
-from audiomae.cli.prepare import PrepareConfig, prepare
+from audiomae.audio.mel import MelSettings
+from audiomae.cli.export import ExportSettings, export
+from audiomae.cli.prepare import PrepareSettings, prepare
 from audiomae.cluster import songs as ray_pool
 from audiomae.cluster import stream as ray_stream
 from audiomae.cluster.songs import prepare_on_ray
 from audiomae.cluster.stream import load_ray
 from audiomae.corpus.build import prepare_corpus
 from audiomae.errors import AudiomaeError
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import save, untrained
 from audiomae.vectors.writer import VectorsWriter
 from data_prep.songs.folder import songs as folder_songs
@@ -41,8 +41,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # Ray's own
 ]
 
-MEL = MelConfig(sample_rate=8_000, n_fft=512, hop_samples=80, mels=40, high_hz=4_000)
-TINY = ModelConfig(
+MEL = MelSettings(sample_rate=8_000, n_fft=512, hop_samples=80, mels=40, high_hz=4_000)
+TINY = ModelSettings(
     mels=40, patch_mels=8, width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2
 )
 STORE = 100 << 20
@@ -163,7 +163,7 @@ def test_a_song_that_kills_its_worker_again_and_again_is_left_out_alone(place, t
     monkeypatch.setattr(ray_pool, "prepare_batch", deadly)
     monkeypatch.setattr(ray_pool, "MOST_DEATHS", 2)
     shared = {"mel": MEL, "shard_megabytes": 0.2, "engine": "ray", "staging": str(tmp_path)}
-    prepare(PrepareConfig((f"file://{place}/songs",), f"file://{place}/store/corpus", **shared))
+    prepare(PrepareSettings((f"file://{place}/songs",), f"file://{place}/store/corpus", **shared))
     rejects = {Path(row["path"]).name: row["reason"] for row in rows(place / "store" / "corpus", "rejects")}
     assert rejects["04.wav"] == "decoder crashed: its worker died, 2 times"
     assert {name: reason.partition(":")[0] for name, reason in rejects.items()} == {
@@ -187,7 +187,7 @@ def test_vectors_are_the_same_though_a_worker_is_killed(nodes, place, tmp_path, 
     corpus = place / "store" / "corpus"
     save(dataclasses.replace(untrained(TINY), mel=MEL), place / "run", {})
     shared = {"hop_seconds": 1.0, "part_clips": 4, "threads": 1, "device": "cpu"}
-    export(ExportConfig((str(place / "run"), str(corpus)), str(place / "vectors"), **shared))
+    export(ExportSettings((str(place / "run"), str(corpus)), str(place / "vectors"), **shared))
     real, added = VectorsWriter.add_part, []
 
     def add_part(writer: VectorsWriter, tracks: Any) -> None:
@@ -199,7 +199,7 @@ def test_vectors_are_the_same_though_a_worker_is_killed(nodes, place, tmp_path, 
     monkeypatch.setattr(VectorsWriter, "add_part", add_part)
     shared |= {"engine": "ray", "staging": str(tmp_path)}
     out = place / "store" / "vectors"
-    export(ExportConfig((str(place / "run"), f"file://{corpus}"), f"file://{out}", **shared))
+    export(ExportSettings((str(place / "run"), f"file://{corpus}"), f"file://{out}", **shared))
     assert len(added) >= 4
     assert files(out) == files(place / "vectors")
 

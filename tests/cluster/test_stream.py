@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from audiomae.audio.decode import decoder_versions
-from audiomae.audio.mel import MelConfig
-from audiomae.cli.export import ExportConfig
-from audiomae.cli.prepare import PrepareConfig, prepare
+from audiomae.audio.mel import MelSettings
+from audiomae.cli.export import ExportSettings
+from audiomae.cli.prepare import PrepareSettings, prepare
 from audiomae.cluster import songs as ray_pool
 from audiomae.cluster import stream as ray_stream
 from audiomae.cluster.stream import Piece, Starts, Watch, answers, join_cluster, pieces_of
@@ -34,7 +34,7 @@ def test_without_ray_one_line_says_how_to_get_it(monkeypatch, tmp_path):
     with pytest.raises(
         ConfigError, match=r"needs Ray, which is not installed .* uv sync --extra ray"
     ) as told:
-        prepare(PrepareConfig(("songs",), str(tmp_path), engine="ray"))
+        prepare(PrepareSettings(("songs",), str(tmp_path), engine="ray"))
     assert (told.value.exit_code, "\n" in str(told.value)) == (2, False)
 
 
@@ -133,7 +133,7 @@ def batch(*paths: str, decoders: dict[str, str], monkeypatch, most_deaths: int =
     monkeypatch.setattr(ray_pool, "prepare_one", prepare_one)
     monkeypatch.setattr(ray_pool, "PIECE_BYTES", 8)
     texts = [f'[{number}, "{path}"]' for number, path in enumerate(paths)]
-    settings = {"mel": MelConfig(), "limits": Limits(), "decoders": decoders}
+    settings = {"mel": MelSettings(), "limits": Limits(), "decoders": decoders}
     return rows(ray_pool.prepare_batch({"item": texts}, starts=remote, most_deaths=most_deaths, **settings))
 
 
@@ -167,4 +167,4 @@ def test_what_kills_a_worker_is_swept_up_by_the_next(monkeypatch, tmp_path):
 
 def test_a_device_of_one_machine_is_refused():
     with pytest.raises(ConfigError, match="with --engine ray use auto, cpu or cuda"):
-        ExportConfig(("run", "corpus"), engine="ray", device="cuda:1")
+        ExportSettings(("run", "corpus"), engine="ray", device="cuda:1")

@@ -13,7 +13,7 @@ import soundfile
 import torch
 
 from audiomae.audio.decode import decode
-from audiomae.audio.mel import LogMel, MelConfig
+from audiomae.audio.mel import LogMel, MelSettings
 from audiomae.corpus import build as pipeline
 from audiomae.corpus import pool
 from audiomae.corpus.build import Summary, prepare_corpus
@@ -78,7 +78,7 @@ def test_a_corpus_holds_the_log_mels_of_its_songs_in_their_order(songs, tmp_path
     assert summary.hours == pytest.approx(36 / 3600)
     assert [Path(path).name for path in corpus.tracks["path"].to_pylist()] == [f"{n}.wav" for n in range(6)]
     waveforms = torch.from_numpy(decode(songs / "3.wav", RATE))[None]
-    expected = LogMel(MelConfig())(waveforms)[0].numpy()
+    expected = LogMel(MelSettings())(waveforms)[0].numpy()
     # float16 holds 11 bits: half a step is 0.0078 below 32.
     np.testing.assert_allclose(corpus.mels(3).astype(np.float32), expected, atol=0.008)
     row = corpus.tracks.to_pylist()[3]
@@ -292,7 +292,7 @@ def test_other_mel_settings_are_refused_and_leave_the_corpus_alone(songs, tmp_pa
     prepare(songs, tmp_path / "out")
     before = files(tmp_path / "out")
     with pytest.raises(FingerprintError, match=r"made with mel\.mels 80, not 64"):
-        prepare(songs, tmp_path / "out", mel=MelConfig(mels=64))
+        prepare(songs, tmp_path / "out", mel=MelSettings(mels=64))
     assert files(tmp_path / "out") == before
 
 

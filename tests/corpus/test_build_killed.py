@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.corpus import build as pipeline
 from audiomae.corpus.build import prepare_corpus
 from audiomae.corpus.corpus import Corpus
 from audiomae.corpus.song import Song
 from audiomae.errors import StorageError
 
-MEL = MelConfig(sample_rate=8_000, n_fft=512, hop_samples=80, mels=40, high_hz=4_000)
+MEL = MelSettings(sample_rate=8_000, n_fft=512, hop_samples=80, mels=40, high_hz=4_000)
 
 
 @pytest.fixture

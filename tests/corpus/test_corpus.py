@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.corpus.corpus import Corpus, corpus_fingerprint
 from audiomae.errors import DataError, MissingError
 
@@ -23,7 +23,7 @@ def test_a_corpus_gives_each_track_its_own_frames(small_corpus):
     shard = np.load(small_corpus / "mels" / "shard-00000.npy")
     assert len(corpus) == 6
     assert corpus.frames.tolist() == [1200] * 6
-    assert corpus.mel == MelConfig()
+    assert corpus.mel == MelSettings()
     for track in range(6):
         mels = corpus.mels(track)
         assert mels.dtype == np.float16
@@ -77,13 +77,13 @@ def test_the_folder_tells_what_it_is(small_corpus):
 
 
 def test_the_fingerprint_follows_mel_settings_audio_and_order():
-    one = corpus_fingerprint(MelConfig(), ["a", "b"], ["x", "y"])
-    assert one == corpus_fingerprint(MelConfig(), ["a", "b"], ["x", "y"])
+    one = corpus_fingerprint(MelSettings(), ["a", "b"], ["x", "y"])
+    assert one == corpus_fingerprint(MelSettings(), ["a", "b"], ["x", "y"])
     others = {
-        corpus_fingerprint(MelConfig(mels=64), ["a", "b"], ["x", "y"]),
-        corpus_fingerprint(MelConfig(), ["b", "a"], ["y", "x"]),
-        corpus_fingerprint(MelConfig(), ["a", "b"], ["x", "z"]),
-        corpus_fingerprint(MelConfig(), ["a", "c"], ["x", "y"]),
+        corpus_fingerprint(MelSettings(mels=64), ["a", "b"], ["x", "y"]),
+        corpus_fingerprint(MelSettings(), ["b", "a"], ["y", "x"]),
+        corpus_fingerprint(MelSettings(), ["a", "b"], ["x", "z"]),
+        corpus_fingerprint(MelSettings(), ["a", "c"], ["x", "y"]),
     }
     assert len(others | {one}) == 5
 

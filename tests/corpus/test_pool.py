@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.corpus import pool
 from audiomae.corpus.pool import Job, available_cores, prepare_in_order
 from audiomae.corpus.worker import Limits
@@ -27,7 +27,7 @@ def write_jobs(folder: Path, seconds: list[float]) -> list[Job]:
 
 
 def run(jobs: list[Job], workers: int = 2) -> list[tuple[int, dict[str, object]]]:
-    return list(prepare_in_order(jobs, workers, MelConfig(), Limits()))
+    return list(prepare_in_order(jobs, workers, MelSettings(), Limits()))
 
 
 def crash(path: Path, *_: object) -> dict[str, object]:
@@ -93,7 +93,7 @@ def test_when_every_song_kills_the_run_still_ends(tmp_path):
 
 def test_workers_end_with_the_run_also_when_it_is_left_early(tmp_path):
     jobs = write_jobs(tmp_path, [6.0] * 8)
-    results = prepare_in_order(jobs, 2, MelConfig(), Limits())
+    results = prepare_in_order(jobs, 2, MelSettings(), Limits())
     next(results)
     workers = [worker.process for worker in results.gi_frame.f_locals["pool"].workers]
     assert len(workers) == 2
@@ -112,7 +112,7 @@ def test_an_unforeseen_error_is_a_reason_on_one_line(monkeypatch, tmp_path):
         raise ZeroDivisionError("two\nlines")
 
     monkeypatch.setattr(pool, "prepare_song", fail)
-    result = pool.attempt(tmp_path / "a", tmp_path / "b", MelConfig(), Limits())
+    result = pool.attempt(tmp_path / "a", tmp_path / "b", MelSettings(), Limits())
     assert result == {"reason": "damaged: ZeroDivisionError: two lines"}
 
 

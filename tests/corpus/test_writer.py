@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.corpus import writer as shards
 from audiomae.corpus.corpus import Corpus
 from audiomae.corpus.writer import CorpusWriter
 from audiomae.errors import FingerprintError, MissingError, StorageError
 
-MEL = MelConfig(mels=8, n_fft=512)
+MEL = MelSettings(mels=8, n_fft=512)
 FRAME_BYTES = 16
 
 
@@ -193,7 +193,7 @@ def test_every_version_that_decoded_a_part_is_recorded_once(tmp_path):
 def test_other_mel_settings_are_refused_for_a_corpus_and_for_a_journal(tmp_path):
     write_tracks(tmp_path / "done", [10])
     line = r"made with mel\.mels 8, not 9; mel\.floor 1e-07, not 1e-06\. Use those settings, or another --out"
-    other = MelConfig(mels=9, n_fft=512, floor=1e-6)
+    other = MelSettings(mels=9, n_fft=512, floor=1e-6)
     with pytest.raises(FingerprintError, match=line):
         CorpusWriter(tmp_path / "done", other)
     writer = CorpusWriter(tmp_path / "begun", MEL)

@@ -7,15 +7,15 @@ import torch
 
 from audiomae.errors import ConfigError
 from audiomae.model.autoencoder import Autoencoder, normalise_patches, split_places
-from audiomae.model.config import ModelConfig, model_of_size
+from audiomae.model.config import ModelSettings, model_of_size
 from audiomae.model.encoder import take_tokens
 from audiomae.model.masking import blank
 from audiomae.pretraining.guesses import nearest_column_loss, position_mean_loss
 
-SMALL = ModelConfig(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
+SMALL = ModelSettings(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 
 
-def seeded(config: ModelConfig = SMALL) -> Autoencoder:
+def seeded(config: ModelSettings = SMALL) -> Autoencoder:
     torch.manual_seed(0)
     return Autoencoder(config)
 
@@ -77,7 +77,7 @@ def test_a_mask_of_unequal_shares_is_refused():
 
 
 def test_rebuilding_leaves_the_visible_patches_as_they_are(generator):
-    model = seeded(ModelConfig(**{**SMALL.__dict__, "decoded": 0.4}))
+    model = seeded(ModelSettings(**{**SMALL.__dict__, "decoded": 0.4}))
     clips = torch.randn(2, 496, 80, generator=generator)
     mask = blank("patches", 2, 31, 5, ratio=0.5, longest=1, generator=generator)
     rebuilt = model.rebuild(clips, mask)
@@ -115,7 +115,7 @@ def test_repeating_the_nearest_column_takes_the_earlier_of_two_and_zero_where_no
 
 def test_sizes_that_do_not_fit_are_refused_with_the_way_out():
     with pytest.raises(ConfigError, match=r"model.heads 5 does not divide the width 192. Use a divisor."):
-        ModelConfig(heads=5)
+        ModelSettings(heads=5)
     with pytest.raises(ConfigError, match="'huge' is not one of tiny, small, base, large"):
         model_of_size("huge")
 

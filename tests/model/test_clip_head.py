@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from audiomae.model.clip_head import ClipHead, pair_loss, pool_visible
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 
 
 def unit_vectors(count: int, generator: torch.Generator) -> torch.Tensor:
@@ -75,7 +75,7 @@ def test_a_row_with_nothing_visible_is_zero():
 
 
 def test_the_head_gives_one_unit_vector_a_clip(generator):
-    sizes = ModelConfig(width=16, depth=1, heads=2, decoder_width=16, decoder_depth=1, projection=8)
+    sizes = ModelSettings(width=16, depth=1, heads=2, decoder_width=16, decoder_depth=1, projection=8)
     tokens = torch.randn(3, 10, 16, generator=generator)
     projected = ClipHead(sizes)(tokens, torch.arange(10).expand(3, 10))
     assert projected.shape == (3, 8)

@@ -14,11 +14,11 @@ import torch
 import audiomae
 from audiomae.audio.mel import LogMel
 from audiomae.errors import ConfigError, DataError, DecodeError, FingerprintError, MissingError
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import Embedder, save, untrained
 from audiomae.model.whitening import Whitening
 
-SIZES = ModelConfig(width=48, depth=3, heads=3, decoder_width=16, decoder_depth=1, decoder_heads=2)
+SIZES = ModelSettings(width=48, depth=3, heads=3, decoder_width=16, decoder_depth=1, decoder_heads=2)
 RATE = 16_000
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from audiomae.errors import ConfigError
-from audiomae.pretraining.augmentation import AugmentConfig, augment_clips, mix_clips, warp_clips
+from audiomae.pretraining.augmentation import AugmentSettings, augment_clips, mix_clips, warp_clips
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -53,11 +53,11 @@ def test_half_of_the_time_is_shown_at_half_speed_from_where_it_lies(place, first
 def test_each_clip_goes_by_its_own_draws_within_the_limits():
     clips, others = noise(2, 20, 8), noise(2, 20, 8, seed=1)
     draws = torch.tensor([[0.0, 0.0, 0.5, 0.5], [0.9, 0.9, 0.5, 0.9]])
-    out = augment_clips(clips, others, draws, AugmentConfig(mix=0.5, stretch=0.2, shift=2.0))
+    out = augment_clips(clips, others, draws, AugmentSettings(mix=0.5, stretch=0.2, shift=2.0))
     assert torch.allclose(out[0], clips[0], atol=1e-5)
     assert not torch.allclose(out[1], clips[1], atol=0.1)
-    assert torch.equal(augment_clips(clips, others[:0], draws, AugmentConfig()), clips)
-    alone = augment_clips(clips, others[:0], draws, AugmentConfig(shift=2.0))
+    assert torch.equal(augment_clips(clips, others[:0], draws, AugmentSettings()), clips)
+    alone = augment_clips(clips, others[:0], draws, AugmentSettings(shift=2.0))
     expected = warp_clips(clips, torch.ones(2), draws[:, 2], torch.tensor([0.0, 1.6]))
     assert torch.allclose(alone, expected, atol=1e-6)
 
@@ -66,6 +66,6 @@ def test_each_clip_goes_by_its_own_draws_within_the_limits():
 def test_settings_out_of_range_are_refused_with_their_name(wrong):
     name = next(iter(wrong))
     with pytest.raises(ConfigError, match=rf"augment\.{name} is"):
-        AugmentConfig(**wrong)
-    assert not AugmentConfig()
-    assert AugmentConfig(shift=1.0)
+        AugmentSettings(**wrong)
+    assert not AugmentSettings()
+    assert AugmentSettings(shift=1.0)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.pretraining.pictures import draw_reconstruction
 
-MEL = MelConfig()
+MEL = MelSettings()
 
 
 def make_clip() -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from audiomae.errors import ConfigError, DataError
 from audiomae.listening.tables import Interactions
-from audiomae.recommend.splits import SplitConfig, protocol, split_interactions
+from audiomae.recommend.splits import SplitSettings, protocol, split_interactions
 
 
 def make(rows, *, timed=True, users=6, tracks=8) -> Interactions:
@@ -43,7 +43,7 @@ def test_time_separates_the_slices_and_cold_groups_are_disjoint(
     plays = make(rows)
     if len(np.unique(plays.times)) < 4:
         return
-    config = SplitConfig("time", validation, test, tracks, artists, seed)
+    config = SplitSettings("time", validation, test, tracks, artists, seed)
     split = split_interactions(plays, config, ARTISTS)
     assert len(split.train)
     if split.test_time is not None:
@@ -66,7 +66,7 @@ def test_time_separates_the_slices_and_cold_groups_are_disjoint(
 
 def test_a_boundary_falls_where_the_time_changes_nearest_to_the_share():
     plays = make([(0, track, time) for track, time in enumerate([1, 2, 2, 2, 2, 3, 4, 5])])
-    split = split_interactions(plays, SplitConfig(validation=0.3, test=0.3), ARTISTS)
+    split = split_interactions(plays, SplitSettings(validation=0.3, test=0.3), ARTISTS)
     assert split.train.times.tolist() == [1, 2, 2, 2, 2]
     assert split.validation.times.tolist() == [3]
     assert split.test.times.tolist() == [4, 5]
@@ -78,15 +78,15 @@ def test_too_few_times_and_no_time_are_refused():
     with pytest.raises(
         DataError, match=r"the plays have 2 different times and 3 slices need one each\. Use kind per"
     ):
-        split_interactions(plays, SplitConfig(), ARTISTS)
+        split_interactions(plays, SplitSettings(), ARTISTS)
     with pytest.raises(DataError, match=r"no timestamp, which kind time splits by\. Use kind per_user"):
-        split_interactions(random_plays(timed=False), SplitConfig(), ARTISTS)
+        split_interactions(random_plays(timed=False), SplitSettings(), ARTISTS)
 
 
 @pytest.mark.parametrize("timed", [True, False])
 def test_per_user_keeps_a_track_of_a_user_in_one_slice_and_one_of_each_user_in_train(timed):
     plays = random_plays(timed=timed)
-    split = split_interactions(plays, SplitConfig("per_user", 0.2, 0.2, seed=1), ARTISTS)
+    split = split_interactions(plays, SplitSettings("per_user", 0.2, 0.2, seed=1), ARTISTS)
     pairs = [
         set(zip(part.users, part.tracks, strict=True)) for part in (split.train, split.validation, split.test)
     ]
@@ -98,23 +98,23 @@ def test_per_user_keeps_a_track_of_a_user_in_one_slice_and_one_of_each_user_in_t
 def test_per_user_shares_hold_on_average_for_users_of_few_tracks():
     rows = [(user, track, 0) for user in range(500) for track in range(4)]
     plays = make(rows, timed=False, users=500)
-    split = split_interactions(plays, SplitConfig("per_user", 0.1, 0.1), ARTISTS)
+    split = split_interactions(plays, SplitSettings("per_user", 0.1, 0.1), ARTISTS)
     assert 160 < len(split.test) < 240
     assert 160 < len(split.validation) < 240
 
 
 def test_the_seed_decides_and_repeats():
     plays = random_plays()
-    config = SplitConfig("per_user", cold_tracks=0.3, seed=4)
+    config = SplitSettings("per_user", cold_tracks=0.3, seed=4)
     one, two = (split_interactions(plays, config, ARTISTS) for _ in range(2))
-    other = split_interactions(plays, SplitConfig("per_user", cold_tracks=0.3, seed=5), ARTISTS)
+    other = split_interactions(plays, SplitSettings("per_user", cold_tracks=0.3, seed=5), ARTISTS)
     assert one.test.fingerprint == two.test.fingerprint != other.test.fingerprint
     assert (one.cold_track == two.cold_track).all()
 
 
 def test_cold_tracks_and_artists_lose_all_plays_before_the_test():
     plays = random_plays()
-    config = SplitConfig(cold_tracks=0.25, cold_artists=0.3)
+    config = SplitSettings(cold_tracks=0.25, cold_artists=0.3)
     split = split_interactions(plays, config, ARTISTS)
     assert split.cold_track.sum() == 2
     assert len({ARTISTS[track] for track in np.flatnonzero(split.cold_artist)}) == 1
@@ -126,29 +126,29 @@ def test_cold_tracks_and_artists_lose_all_plays_before_the_test():
 
 def test_cold_artists_need_known_artists():
     with pytest.raises(DataError, match="0 artists are known and cold_artists keeps some"):
-        split_interactions(random_plays(), SplitConfig(cold_artists=0.1), [""] * 8)
+        split_interactions(random_plays(), SplitSettings(cold_artists=0.1), [""] * 8)
 
 
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ConfigError, match=r"test is 1; it must be a share from 0 to below 1"):
-        SplitConfig(test=1)
+        SplitSettings(test=1)
     with pytest.raises(ConfigError, match=r"validation and test take 1 together; leave some for training"):
-        SplitConfig(validation=0.5, test=0.5)
+        SplitSettings(validation=0.5, test=0.5)
     with pytest.raises(ConfigError, match="kind none has no test"):
-        SplitConfig("none", cold_tracks=0.1)
+        SplitSettings("none", cold_tracks=0.1)
     with pytest.raises(ValueError, match="1 artists for 8 tracks"):
-        split_interactions(random_plays(), SplitConfig(), ["A"])
+        split_interactions(random_plays(), SplitSettings(), ["A"])
 
 
 def test_none_trains_on_everything():
     plays = random_plays()
-    split = split_interactions(plays, SplitConfig("none"), ARTISTS)
+    split = split_interactions(plays, SplitSettings("none"), ARTISTS)
     assert len(split.train) == len(plays)
     assert len(split.test) == len(split.validation) == 0
 
 
 def test_the_protocol_says_times_and_counts_in_json():
-    config = SplitConfig(cold_tracks=0.25, cold_artists=0.3)
+    config = SplitSettings(cold_tracks=0.25, cold_artists=0.3)
     split = split_interactions(random_plays(), config, ARTISTS)
     said = json.loads(json.dumps(protocol(split, config)))
     assert said["split"]["kind"] == "time"

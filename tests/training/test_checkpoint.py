@@ -14,8 +14,8 @@ from torch import nn
 from audiomae.errors import DataError, FingerprintError, MissingError, StorageError
 from audiomae.training import checkpoint as checkpoint_module
 from audiomae.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
-from audiomae.training.config import LoopConfig
 from audiomae.training.optimizer import make_optimizer
+from audiomae.training.settings import LoopSettings
 
 
 def network(*, width: int = 4, seed: int = 0) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -24,7 +24,7 @@ def network(*, width: int = 4, seed: int = 0) -> tuple[nn.Module, torch.optim.Op
         torch.manual_seed(seed)
         module = nn.Sequential(nn.Linear(3, width), nn.BatchNorm1d(width), nn.Linear(width, 2))
     module[2].bias.requires_grad_(False)
-    return module, make_optimizer(module, LoopConfig(learning_rate=1e-2))
+    return module, make_optimizer(module, LoopSettings(learning_rate=1e-2))
 
 
 def blocks(*, width: int = 4, seed: int = 0) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -34,7 +34,7 @@ def blocks(*, width: int = 4, seed: int = 0) -> tuple[nn.Module, torch.optim.Opt
         torch.manual_seed(seed)
         row = nn.ModuleList([nn.Linear(width, width), nn.Linear(width, width)])
     module = Row(module[0], row, module[2])
-    return module, make_optimizer(module, LoopConfig(optimizer="muon", learning_rate=1e-2))
+    return module, make_optimizer(module, LoopSettings(optimizer="muon", learning_rate=1e-2))
 
 
 class Row(nn.Module):

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from audiomae.disk.tensors import read_tensors
 from audiomae.errors import FingerprintError
-from audiomae.training.config import Length, LoopConfig
 from audiomae.training.loop import Outcome, train
 from audiomae.training.processes import make_accelerator
+from audiomae.training.settings import Length, LoopSettings
 
 
 class Line:
@@ -41,7 +41,9 @@ class Line:
         return {"slope": float(module.weight)}
 
 
-CONFIG = LoopConfig(batch=8, learning_rate=0.1, log_every=3, evaluate_every=4, checkpoint_every=5, threads=1)
+CONFIG = LoopSettings(
+    batch=8, learning_rate=0.1, log_every=3, evaluate_every=4, checkpoint_every=5, threads=1
+)
 
 
 def fit(task: Line, folder: Path, length: Length, *, identity: str = "a line") -> Outcome:

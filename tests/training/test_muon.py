@@ -10,11 +10,11 @@ from accelerate import Accelerator
 from torch import nn
 
 from audiomae.errors import ConfigError
-from audiomae.training.config import LoopConfig
 from audiomae.training.muon import Muon, orthogonalise
 from audiomae.training.optimizer import make_optimizer
+from audiomae.training.settings import LoopSettings
 
-CONFIG = LoopConfig(optimizer="muon", learning_rate=1e-2, weight_decay=0.1)
+CONFIG = LoopSettings(optimizer="muon", learning_rate=1e-2, weight_decay=0.1)
 
 
 class Blocks(nn.Module):
@@ -81,7 +81,7 @@ def test_all_else_moves_as_adamw_would_move_it():
     ours, theirs = Blocks(), Blocks()
     optimizers = (
         make_optimizer(ours, CONFIG),
-        make_optimizer(theirs, LoopConfig(learning_rate=1e-2, weight_decay=0.1)),
+        make_optimizer(theirs, LoopSettings(learning_rate=1e-2, weight_decay=0.1)),
     )
     for step in range(3):
         gradients_of(ours, step)

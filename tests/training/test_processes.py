@@ -17,33 +17,33 @@ import pytest
 import torch
 import yaml
 
-from audiomae.cli.consolidate import ConsolidateConfig, consolidate
-from audiomae.cli.pretrain import PretrainConfig, pretrain
+from audiomae.cli.consolidate import ConsolidateSettings, consolidate
+from audiomae.cli.pretrain import PretrainSettings, pretrain
 from audiomae.disk.tensors import read_tensors
-from audiomae.model.config import ModelConfig
-from audiomae.training.config import LoopConfig
+from audiomae.model.config import ModelSettings
+from audiomae.training.settings import LoopSettings
 
 pytestmark = pytest.mark.processes
 
 SHARDED = str(Path(__file__).with_name("sharded_run.py"))
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-SIZES = ModelConfig(width=32, depth=2, heads=2, decoder_width=32, decoder_depth=1, decoder_heads=2)
+SIZES = ModelSettings(width=32, depth=2, heads=2, decoder_width=32, decoder_depth=1, decoder_heads=2)
 
 
-def settings(corpus: Path, out: Path, *, steps: int = 6, **train: object) -> PretrainConfig:
-    loop = LoopConfig(**{"batch": 8, "threads": 1, "log_every": 1, "checkpoint_every": 2, **train})
-    return PretrainConfig(corpus=str(corpus), out=str(out), steps=steps, model=SIZES, train=loop)
+def settings(corpus: Path, out: Path, *, steps: int = 6, **train: object) -> PretrainSettings:
+    loop = LoopSettings(**{"batch": 8, "threads": 1, "log_every": 1, "checkpoint_every": 2, **train})
+    return PretrainSettings(corpus=str(corpus), out=str(out), steps=steps, model=SIZES, train=loop)
 
 
-def arguments(config: PretrainConfig, folder: Path) -> list[str]:
+def arguments(config: PretrainSettings, folder: Path) -> list[str]:
     path = folder / f"{Path(config.out).name}.yaml"
     values = {name: value for name, value in dataclasses.asdict(config).items() if value is not None}
     path.write_text(yaml.safe_dump(values))
     return ["pretrain", "--config", str(path)]
 
 
-def on_two(start: list[str], config: PretrainConfig, folder: Path) -> subprocess.CompletedProcess[str]:
+def on_two(start: list[str], config: PretrainSettings, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*TWO, *start, *arguments(config, folder)],
         capture_output=True,
@@ -86,7 +86,7 @@ def test_weights_in_parts_train_as_whole_ones_and_go_on_at_another_number(small_
     again = on_two([SHARDED], dataclasses.replace(sharded, out=str(from_whole)), tmp_path)
     assert again.returncode == 0, again.stderr
     assert largest_difference(from_whole, tmp_path / "one") < 1e-4
-    consolidate(ConsolidateConfig(str(tmp_path / "sharded"), str(small_corpus), str(tmp_path / "file")))
+    consolidate(ConsolidateSettings(str(tmp_path / "sharded"), str(small_corpus), str(tmp_path / "file")))
     for name, value in read_tensors(tmp_path / "sharded/model.safetensors").items():
         assert torch.equal(read_tensors(tmp_path / "file/model.safetensors")[name], value), name
 

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audiomae.training.config import LoopConfig
 from audiomae.training.processes import make_accelerator
 from audiomae.training.profile import PHASES, Profile, Stepper, count_flops, matrix_peak, profile_steps
+from audiomae.training.settings import LoopSettings
 
-CONFIG = LoopConfig(batch=8, threads=1)
+CONFIG = LoopSettings(batch=8, threads=1)
 
 
 class Lines:
@@ -37,7 +37,7 @@ class Lines:
         raise AssertionError("nothing is judged")
 
 
-def flops_of(task: Lines, config: LoopConfig = CONFIG) -> int:
+def flops_of(task: Lines, config: LoopSettings = CONFIG) -> int:
     return count_flops(Stepper(task, config, make_accelerator(config)))
 
 
@@ -54,7 +54,7 @@ def test_fused_attention_on_the_cpu_is_counted_too():
 
 
 def test_accumulating_counts_all_parts():
-    assert flops_of(Lines(), LoopConfig(batch=8, accumulate=2, threads=1)) == flops_of(Lines())
+    assert flops_of(Lines(), LoopSettings(batch=8, accumulate=2, threads=1)) == flops_of(Lines())
 
 
 def test_phases_add_up_to_the_step():

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiomae.errors import ConfigError
-from audiomae.training.config import Length, LoopConfig
 from audiomae.training.schedule import learning_rate_at
+from audiomae.training.settings import Length, LoopSettings
 
 
 def test_the_rate_rises_straight_to_the_peak():
@@ -75,4 +75,4 @@ def test_a_length_that_says_nothing_is_refused(length, message):
 )
 def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
-        LoopConfig(**settings)
+        LoopSettings(**settings)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.corpus.corpus import Corpus
 from audiomae.corpus.writer import CorpusWriter
-from audiomae.model.config import ModelConfig
+from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import untrained
 from audiomae.model.whitening import Whitening
 from audiomae.vectors.embed import embed_tracks, plan_parts, whiten_tracks
@@ -18,7 +18,7 @@ LENGTHS = [200, 1200, 496, 30, 700, 200]
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """Tracks shorter and longer than a clip."""
-    generator, mel = np.random.default_rng(0), MelConfig()
+    generator, mel = np.random.default_rng(0), MelSettings()
     folder = tmp_path_factory.mktemp("lengths") / "corpus"
     writer = CorpusWriter(folder, mel)
     with writer.spool() as spool:
@@ -44,7 +44,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 @pytest.fixture(scope="module")
 def model():
-    return untrained(ModelConfig(width=16, depth=1, heads=1))
+    return untrained(ModelSettings(width=16, depth=1, heads=1))
 
 
 def test_tracks_shorter_than_a_clip_get_one_short_clip_of_their_own(corpus, model):

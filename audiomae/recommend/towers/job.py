@@ -21,7 +21,7 @@ from audiomae.listening.content import Content
 from audiomae.listening.tables import Interactions, TableSettings, read_interactions, read_tracks, read_users
 from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.catalogue.index import EXACT_BELOW
-from audiomae.recommend.splits import Split, SplitConfig, protocol, split_interactions
+from audiomae.recommend.splits import Split, SplitSettings, protocol, split_interactions
 from audiomae.recommend.towers.check import GAMMAS, TowerCheck
 from audiomae.recommend.towers.features import Encoded, FeatureSettings, UserFeatures
 from audiomae.recommend.towers.histories import Histories
@@ -81,7 +81,7 @@ class TowerData:
 def read_data(
     content: Content,
     tables: TableSettings,
-    split: SplitConfig,
+    split: SplitSettings,
     features: FeatureSettings,
     towers: TowerSettings,
 ) -> TowerData:

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from audiomae.cli.prepare import PrepareConfig, find_songs, prepare
+from audiomae.cli.prepare import PrepareSettings, find_songs, prepare
 from audiomae.errors import ConfigError, MissingError
 from data_prep.songs.folder import songs as folder_songs
 from data_prep.songs.store import songs
@@ -50,9 +50,9 @@ def test_a_list_names_songs_beside_it_and_elsewhere(place):
 
 def test_other_sources_take_no_url():
     with pytest.raises(ConfigError, match="source fma reads a local tree, not s3://bucket/fma"):
-        list(find_songs(PrepareConfig(("s3://bucket/fma",), source="fma")))
+        list(find_songs(PrepareSettings(("s3://bucket/fma",), source="fma")))
     with pytest.raises(ConfigError, match="name a folder for the songs with --songs_dir"):
-        list(find_songs(PrepareConfig((), "s3://bucket/corpus", source="generated")))
+        list(find_songs(PrepareSettings((), "s3://bucket/corpus", source="generated")))
 
 
 @pytest.mark.usefixtures("alone")
@@ -62,7 +62,7 @@ def test_songs_of_a_store_become_a_corpus_in_it(tmp_path):
     for number in range(3):
         soundfile.write(tmp_path / "song.wav", np.random.default_rng(number).normal(0, 0.1, 96_000), 16_000)
         store.put_file(str(tmp_path / "song.wav"), f"/songs/{number}.wav")
-    config = PrepareConfig(("memory://songs",), "memory://corpus", staging=str(tmp_path / "staging"))
+    config = PrepareSettings(("memory://songs",), "memory://corpus", staging=str(tmp_path / "staging"))
     assert prepare(config) == 0
     assert sorted(store.find("/corpus")) == [
         "/corpus/corpus.json",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiomae.audio.mel import MelConfig
+from audiomae.audio.mel import MelSettings
 from audiomae.corpus.corpus import Corpus
 from audiomae.corpus.writer import CorpusWriter
 from audiomae.errors import DataError
@@ -19,7 +19,7 @@ TEMPI = (72.0, 100.0, 120.0, 150.0)
 def write_clicks(folder: Path) -> Corpus:
     """A corpus of clicks at known tempi, twenty seconds each."""
     generator = np.random.default_rng(0)
-    writer = CorpusWriter(folder, MelConfig())
+    writer = CorpusWriter(folder, MelSettings())
     tags = ({"artist": "Ada", "genre": "Rock"}, {"album": "Blue"}, {}, {})
     with writer.spool() as spool:
         for number, tempo in enumerate(TEMPI):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from audiomae.errors import ConfigError
 
-__all__ = ["Length", "LoopConfig", "OptimizerName"]
+__all__ = ["Length", "LoopSettings", "OptimizerName"]
 
 OptimizerName = Literal["adamw", "muon"]
 
@@ -35,7 +35,7 @@ class Length:
 
 
 @dataclass(frozen=True)
-class LoopConfig:
+class LoopSettings:
     """How long, how fast and how carefully to train.
 
     Attributes:
