@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
@@ -30,7 +31,12 @@ CHECKED += ["audiomae.pretraining.augmentation", "audiomae.pretraining.guesses"]
 install_import_hook(CHECKED, "beartype.beartype")
 
 from audiomae.audio.mel import MelSettings
+from audiomae.corpus import build as build_module
+from audiomae.corpus import pool
 from audiomae.corpus.writer import CorpusWriter
+from audiomae.errors import StorageError
+from audiomae.model.config import ModelSettings
+from audiomae.model.embedder import save, untrained
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 torch.set_num_threads(1)
@@ -109,3 +115,42 @@ def write_corpus(folder: Path, *, tracks: int = 6, seconds: float = 12.0, seed: 
 def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus of six synthetic tracks of 12 s."""
     return write_corpus(tmp_path_factory.mktemp("corpus") / "small")
+
+
+TINY = ModelSettings(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a tiny model with random weights."""
+    folder = tmp_path_factory.mktemp("model") / "run"
+    save(untrained(TINY), folder, {})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six files of 6 s, two of each of three pitches, with some noise."""
+    folder = tmp_path_factory.mktemp("tones") / "songs"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    seconds = np.arange(6 * 16_000) / 16_000
+    for number in range(6):
+        pitch = 220 * 2 ** (number // 2)
+        sound = 0.3 * np.sin(2 * np.pi * pitch * seconds) + generator.normal(0, 0.01, len(seconds))
+        soundfile.write(folder / f"tone-{number}.wav", sound, 16_000)
+    return folder
+
+
+@pytest.fixture
+def alone(monkeypatch) -> None:
+    """Songs are prepared in the process that asks for it, so that one kill ends all."""
+
+    def in_order(jobs, _, mel, limits):
+        for number, job in enumerate(jobs):
+            result = pool.attempt(job.path, job.mels, mel, limits)
+            if "storage" in result:
+                raise StorageError(result["storage"])
+            yield number, result
+
+    monkeypatch.setattr(build_module, "prepare_in_order", in_order)

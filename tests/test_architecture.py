@@ -13,8 +13,8 @@ FILES = {
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
 
-LAZY = {"audiomae/__init__.py", "audiomae/cli/main.py"}
-"""The two files that import late on purpose, so that the command line starts at once."""
+LAZY = {"audiomae/__init__.py", "audiomae/cli/main.py", "audiomae/doors.py"}
+"""The files that import late on purpose, so that the command line starts at once."""
 
 OPTIONAL = {"ray", "faiss", "implicit", "lightgbm"}
 """Heavy extras, imported where they are used."""
@@ -61,12 +61,13 @@ def test_the_files_are_found():
 
 def test_every_module_says_in_all_what_is_for_others():
     silent = [name for name, tree in FILES.items() if tree.body and not exported(tree)]
-    assert silent == ["audiomae/__main__.py"]
+    assert silent == ["audiomae/__main__.py", "audiomae/verbs/__init__.py"]
 
 
 def test_all_names_what_is_there():
     for name, tree in FILES.items():
-        assert set(exported(tree)) - defined(tree) == set(), name
+        if name not in LAZY:  # tests/test_doors.py asks for the names that come late
+            assert set(exported(tree)) - defined(tree) == set(), name
 
 
 def test_modules_take_from_each_other_nothing_private():

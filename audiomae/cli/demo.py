@@ -14,7 +14,7 @@ from audiomae.cli.prepare import PrepareSettings, prepare
 from audiomae.cli.pretrain import PretrainSettings, pretrain
 from audiomae.cli.probe import ProbeSettings, probe
 from audiomae.cli.reconstruct import ReconstructSettings, reconstruct
-from audiomae.cli.similar import SimilarSettings, similar
+from audiomae.cli.similar import show as show_similar
 from audiomae.corpus.clips import hold_out_tracks
 from audiomae.corpus.corpus import Corpus
 from audiomae.disk.files import read_json, write_json
@@ -22,6 +22,7 @@ from audiomae.errors import ConfigError, DataError
 from audiomae.probing.questions import write_questions
 from audiomae.training.settings import LoopSettings
 from audiomae.vectors.vectors import Vectors
+from audiomae.verbs.similar import SimilarSettings, similar
 
 __all__ = ["DemoSettings", "demo"]
 
@@ -109,7 +110,7 @@ def demo(config: DemoSettings) -> int:
     step(4, "vectors → similar songs")
     _, held = hold_out_tracks(corpus.track_ids, config.held_out)
     asked = int(held[0])
-    similar(SimilarSettings(str(vectors.folder), track=corpus.track_ids[asked], k=5))
+    show_similar(similar(SimilarSettings(str(vectors.folder), track=corpus.track_ids[asked], k=5)))
 
     step(5, f"probe: what the vectors tell of {len(held)} tracks that training never heard")
     whitening = str(out / "vectors" / "whitening.safetensors")

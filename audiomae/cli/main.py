@@ -1,121 +1,87 @@
-"""The command line: a verb, its config class and its function; nothing else.
+"""The command line: read a verb's settings, call its core, print what it returns.
 
-Only the chosen verb's module is imported, so `audiomae --help` answers at once.
+Only the chosen verb's modules are imported, so `audiomae --help` answers at once.
 """
 
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import io
+import json
 import os
 import sys
 from importlib import import_module
-from types import ModuleType
-from typing import Any, NamedTuple, NoReturn
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
 
+from audiomae.cli.pages import is_help, print_help, usage
+from audiomae.doors import VERBS, core_of, make_parser, read_values
 from audiomae.errors import AudiomaeError
 
 __all__ = ["leave", "main", "read_settings", "start"]
 
 
-class Verb(NamedTuple):
-    """One word of the command line."""
-
-    config: str
-    """Name of the frozen dataclass in the verb's module that holds the settings."""
-    positional: str | None
-    """Field of the config that takes the bare words, if any."""
-    nargs: bool
-    """Whether it takes any number of them."""
-    help: str
-
-
-VERBS = {
-    "prepare": Verb(
-        "PrepareSettings", "songs", True, "songs → corpus: decode, resample, log-mel shards, tags"
-    ),
-    "pretrain": Verb("PretrainSettings", None, False, "corpus → model: masked autoencoder on 5-second clips"),
-    "plan": Verb("PlanSettings", None, False, "what one GPU, DDP and FSDP need, and which to use"),
-    "consolidate": Verb(
-        "ConsolidateSettings", "run", False, "checkpoint, whole or in shards → one model file"
-    ),
-    "export": Verb("ExportSettings", "inputs", True, "model + corpus or files → vectors in Parquet"),
-    "similar": Verb("SimilarSettings", "vectors", False, "vectors → the most similar songs"),
-    "probe": Verb("ProbeSettings", "model", False, "model + labels → linear probe, kNN and retrieval scores"),
-    "reconstruct": Verb(
-        "ReconstructSettings", "model", False, "model + song → original, blanked, rebuilt: PNG and WAV"
-    ),
-    "prepare-tables": Verb("PrepareTablesSettings", "inputs", True, "a listening data set → Parquet tables"),
-    "check-tables": Verb(
-        "CheckTablesSettings", "interactions", False, "what is wrong in tables of listening"
-    ),
-    "train-towers": Verb(
-        "TrainTowersSettings", "content", False, "vectors + tables of listening → two towers"
-    ),
-    "train-ranker": Verb("TrainRankerSettings", "recommender", False, "two towers → the ranker of stage two"),
-    "recommend": Verb("RecommendSettings", "recommender", False, "a list of songs for users, known or new"),
-    "explain": Verb("ExplainSettings", "recommender", False, "why a song stands in a user's list"),
-    "evaluate": Verb(
-        "EvaluateSettings", "recommenders", True, "recommenders beside baselines, on later plays"
-    ),
-    "update-catalogue": Verb(
-        "UpdateCatalogueSettings", "recommender", False, "add, replace or remove songs without training again"
-    ),
-    "demo": Verb(
-        "DemoSettings",
-        "songs",
-        True,
-        "all of it on your songs, real or generated music, in about ten minutes",
-    ),
-}
-
-
-def module_of(name: str) -> ModuleType:
-    """Return the module of a verb: train-towers lies in train_towers.py."""
-    return import_module(f"audiomae.cli.{name.replace('-', '_')}")
-
-
-def usage() -> str:
-    """Return the page that `audiomae --help` prints."""
-    lines = ["usage: audiomae VERB [...]      audiomae VERB --help for its settings", ""]
-    lines += [f"  {name:<16} {verb.help}" for name, verb in VERBS.items()]
-    lines += ["", "Any setting can stand in a YAML file: audiomae VERB --config file.yaml --setting value"]
-    return "\n".join(lines)
-
-
-def read_settings(name: str, arguments: list[str]) -> Any:
-    """Return the config of a verb, from its YAML files and arguments; unknown keys exit with 2."""
-    from jsonargparse import ArgumentParser
-
-    verb = VERBS[name]
-    config_class = getattr(module_of(name), verb.config)
-    parser = ArgumentParser(prog=f"audiomae {name}", description=verb.help, exit_on_error=True)
-    parser.add_argument("--config", action="config", help="YAML file with settings")
-    words = f"bare_{verb.positional}"
-    if verb.nargs:  # also a setting, so that a YAML file can hold it
-        parser.add_argument(words, type=str, nargs="*", metavar=verb.positional)
-        parser.add_class_arguments(config_class)
-    else:
-        if verb.positional:
-            parser.add_argument(verb.positional, type=str)
-        parser.add_class_arguments(config_class, skip={verb.positional} if verb.positional else set())
-    flags = {f"--{field}" for field, kind in config_class.__annotations__.items() if kind == "bool"}
-    following = [*arguments, ""][1:]
-    arguments = [
+def read_settings(verb: str, arguments: list[str]) -> Any:
+    """Return the settings of a verb, from its YAML files and arguments; unknown ones exit with 2."""
+    parser = make_parser(verb, exit_on_error=True)
+    flags = {f"--{action.dest}" for action in parser._actions if _is_flag(action)}
+    named = [_underscored(word) for word in arguments]
+    following = [*named, ""][1:]
+    words = [
         f"{word}=true" if word in flags and after not in ("true", "false") else word
-        for word, after in zip(arguments, following, strict=True)
+        for word, after in zip(named, following, strict=True)
     ]
-    settings = vars(parser.instantiate(parser.parse_args(arguments)))
-    values = {field: value for field, value in settings.items() if field in config_class.__dataclass_fields__}
-    if settings.get(words):
-        values[verb.positional or ""] = tuple(settings[words])
-    return config_class(**values)
+    return read_values(verb, parser, parser.parse_args(words))
 
 
-def run_verb(name: str, arguments: list[str]) -> int:
-    """Read the settings of one verb and run it."""
-    config = read_settings(name, arguments)
-    return int(getattr(module_of(name), name.replace("-", "_"))(config) or 0)
+def _is_flag(action: Any) -> bool:
+    return getattr(action, "_typehint", None) is bool
+
+
+def _underscored(word: str) -> str:
+    """Return `--split.cold-tracks=1` as `--split.cold_tracks=1`; other words stay."""
+    if not word.startswith("--"):
+        return word
+    name, equals, value = word.partition("=")
+    return f"--{name[2:].replace('-', '_')}{equals}{value}"
+
+
+def run_verb(verb: str, arguments: list[str]) -> int:
+    """Read the settings of one verb, run it and print what it returns."""
+    from audiomae.cli.terminal import listen_to_notes
+
+    if is_help(arguments):
+        print_help(verb, every="all" in arguments)
+        return 0
+    as_json = "--json" in arguments
+    if find_spec(f"audiomae.verbs.{verb.replace('-', '_')}"):
+        arguments = [word for word in arguments if word != "--json"]
+    settings = read_settings(verb, arguments)
+    main = os.environ.get("RANK", "0") == "0"
+    if find_spec(f"audiomae.verbs.{verb.replace('-', '_')}") is None:  # not split into core and text yet
+        return int(core_of(verb)(settings) or 0)
+    with listen_to_notes(main=main) as progress:
+        result = core_of(verb)(settings, progress=progress)
+    if not main:
+        return 0
+    text = import_module(f"audiomae.cli.{verb.replace('-', '_')}")
+    if as_json:
+        print(json.dumps(dataclasses.asdict(result), indent=2, ensure_ascii=False, default=_as_json))
+        status = getattr(text, "status", None)
+        return int(status(result)) if status else 0
+    return int(text.show(result) or 0)
+
+
+def _as_json(value: Any) -> Any:
+    """Return what JSON has no word for: paths, and NumPy's numbers and arrays."""
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -127,23 +93,21 @@ def main(arguments: list[str] | None = None) -> int:
         print(usage())
         return 0 if arguments else 2
     if arguments[0] in ("-V", "--version"):
-        from importlib.metadata import version
-
         print(f"audiomae {version('audiomae')}")
         return 0
-    name = arguments[0]
-    if name not in VERBS:
-        print(f"audiomae: no verb {name!r}; there are {', '.join(VERBS)}.", file=sys.stderr)
+    verb = arguments[0]
+    if verb not in VERBS:
+        print(f"audiomae: no verb {verb!r}; there are {', '.join(VERBS)}.", file=sys.stderr)
         return 2
     try:
-        return run_verb(name, arguments[1:])
+        return run_verb(verb, arguments[1:])
     except AudiomaeError as error:
         if not error.told:
             rank = os.environ.get("RANK", "0")
-            print(f"audiomae {name}: {'' if rank == '0' else f'process {rank}: '}{error}", file=sys.stderr)
+            print(f"audiomae {verb}: {'' if rank == '0' else f'process {rank}: '}{error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"\naudiomae {name}: interrupted; the same command goes on from here.", file=sys.stderr)
+        print(f"\naudiomae {verb}: interrupted; the same command goes on from here.", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -156,9 +120,9 @@ def start() -> NoReturn:
 
 
 def leave(status: int) -> NoReturn:
-    """End the process; one of several that trained together leaves without the interpreter's tearing down.
+    """End the process; one of several that trained together skips the interpreter's shutdown.
 
-    That stops a thread of Gloo (the transport between CPU processes) which is just giving a tensor back to Python, from
+    Shutdown stops a thread of Gloo (the transport between CPU processes) that is just giving a tensor back to Python,
     within C++ code that must not be left this way, and the C++ runtime answers with SIGABRT: a finished training fails.
     """
     distributed = sys.modules.get("torch.distributed")

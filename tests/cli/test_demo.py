@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
+from audiomae.cli import demo as demo_verb
 from audiomae.cli.demo import DemoSettings, chosen_corpus, prepare_songs
-from audiomae.cli.main import demo as demo_verb
 from audiomae.cli.main import main
 from audiomae.corpus.corpus import Corpus
 from audiomae.errors import DataError

@@ -11,8 +11,8 @@ import pytest
 from audiomae.disk.files import locked
 from audiomae.errors import DataError, FingerprintError
 from audiomae.listening.tables import Interactions
+from audiomae.recommend.catalogue import files as catalogue_files
 from audiomae.recommend.catalogue.catalogue import Catalogue
-from audiomae.recommend.catalogue.catalogue import files as catalogue_files
 from audiomae.recommend.catalogue.changes import add_tracks, remove_tracks, replace_tracks
 from audiomae.vectors.search import unit_rows
 

@@ -1,24 +1,21 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from audiomae.cli.export import ExportSettings, export
-from audiomae.cli.similar import SimilarSettings, similar
+from audiomae.cli.main import main
 from audiomae.errors import ConfigError, DataError, FingerprintError
 from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import save, untrained
 from audiomae.vectors.writer import TrackClips, VectorsWriter
+from audiomae.verbs.similar import SimilarSettings, SimilarSong, similar
 
 
-def ask(capsys: pytest.CaptureFixture[str], **settings: object) -> list[dict[str, object]]:
-    assert similar(SimilarSettings(json=True, **settings)) == 0
-    found = json.loads(capsys.readouterr().out)["similar"]
-    assert isinstance(found, list)
-    return found
+def ask(**settings: object) -> list[SimilarSong]:
+    return similar(SimilarSettings(**settings)).similar  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -35,30 +32,30 @@ def compass(tmp_path: Path) -> str:
     return str(tmp_path / "v")
 
 
-def test_the_nearest_come_first_without_the_query_and_ties_go_by_name(compass, capsys):
-    found = ask(capsys, vectors=compass, track="east", raw=True, k=3)
-    assert [(song["track_id"], song["cosine"]) for song in found] == [
+def test_the_nearest_come_first_without_the_query_and_ties_go_by_name(compass):
+    found = ask(vectors=compass, track="east", raw=True, k=3)
+    assert [(song.track_id, song.cosine) for song in found] == [
         ("a-north-east", pytest.approx(0.7071, abs=1e-4)),
         ("b-north-east", pytest.approx(0.7071, abs=1e-4)),
         ("north", pytest.approx(0, abs=1e-4)),
     ]
-    assert len(ask(capsys, vectors=compass, track="east", k=100)) == 4
+    assert len(ask(vectors=compass, track="east", k=100)) == 4
 
 
-def test_a_shared_offset_hides_nothing_once_entries_are_standardised(tmp_path, capsys):
+def test_a_shared_offset_hides_nothing_once_entries_are_standardised(tmp_path):
     writer = VectorsWriter(tmp_path / "v", {"model_fingerprint": "m", "whiten": 0}, 2)
     places = {"a": (-1, -1), "b": (-1.1, -0.8), "c": (1, 1), "d": (1.1, 0.9)}
     for name, place in places.items():
         writer.add_part([TrackClips(name, np.zeros(1), np.array([place], np.float32) + 100)])
     writer.finish({})
-    raw, standard = (ask(capsys, vectors=str(tmp_path / "v"), track="a", raw=raw) for raw in (True, False))
-    assert min(song["cosine"] for song in raw) > 0.999
-    assert [song["cosine"] > 0.9 for song in standard] == [True, False, False]
-    assert standard[0]["track_id"] == "b"
+    raw, standard = (ask(vectors=str(tmp_path / "v"), track="a", raw=raw) for raw in (True, False))
+    assert min(song.cosine for song in raw) > 0.999
+    assert [song.cosine > 0.9 for song in standard] == [True, False, False]
+    assert standard[0].track_id == "b"
 
 
 def test_the_table_shows_title_artist_and_cosine(compass, capsys):
-    assert similar(SimilarSettings(compass, track="b-north-east", raw=True)) == 0
+    assert main(["similar", compass, "--track", "b-north-east", "--raw"]) == 0
     out = capsys.readouterr().out
     assert "Most similar to b-north-east" in out
     row = next(line for line in out.splitlines() if "Sunrise" in line)
@@ -73,18 +70,15 @@ def test_an_unknown_track_is_answered_with_close_ones(compass):
 
 
 @pytest.mark.parametrize("whiten", [0, 4])
-def test_a_file_finds_its_own_track_first_and_the_same_pitch_next(
-    tiny_model, tones, tmp_path, capsys, whiten
-):
+def test_a_file_finds_its_own_track_first_and_the_same_pitch_next(tiny_model, tones, tmp_path, whiten):
     out = str(tmp_path / "v")
     export(ExportSettings((str(tiny_model), str(tones)), out, whiten=whiten, threads=1, hop_seconds=0.5))
-    capsys.readouterr()
     song = str(tones / "tone-2.wav")
-    found = ask(capsys, vectors=out, file=song, model=str(tiny_model))
-    assert [entry["title"] for entry in found[:2]] == ["tone-2", "tone-3"]
-    assert found[0]["cosine"] == pytest.approx(1, abs=1e-4)
-    by_track = ask(capsys, vectors=out, track=found[0]["track_id"])
-    assert [entry["title"] for entry in by_track] == [entry["title"] for entry in found[1:]]
+    found = ask(vectors=out, file=song, model=str(tiny_model))
+    assert [entry.title for entry in found[:2]] == ["tone-2", "tone-3"]
+    assert found[0].cosine == pytest.approx(1, abs=1e-4)
+    by_track = ask(vectors=out, track=found[0].track_id)
+    assert [entry.title for entry in by_track] == [entry.title for entry in found[1:]]
 
 
 def test_vectors_of_another_model_are_refused_in_one_line(compass, tones, tmp_path):
