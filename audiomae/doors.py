@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -15,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from audiomae.checks import close_to
 from audiomae.errors import ConfigError
 from audiomae.progress import SILENT, Progress
 
@@ -152,8 +152,7 @@ def _settings(verb: str, words: tuple[Any, ...], given: Mapping[str, Any]) -> An
     about, fields = VERBS[verb], settings_of(verb).__dataclass_fields__
     for name in given:
         if name not in fields:
-            close = difflib.get_close_matches(name, fields, n=3)
-            hint = f"Close: {', '.join(close)}." if close else f"There are {', '.join(fields)}."
+            hint = close_to(name, fields, otherwise=f"There are {', '.join(fields)}.")
             raise ConfigError(f"{_module_name(verb)} has no setting {name!r}. {hint}")
     values = {name: _plain(value) for name, value in given.items()}
     if words:
