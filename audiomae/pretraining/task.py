@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from audiomae.corpus.clips import ClipStream, clip_starts, read_clips, uniform
@@ -22,7 +24,7 @@ from audiomae.pretraining.pictures import draw_reconstruction
 from audiomae.pretraining.settings import MaskSettings, PairSettings
 from audiomae.training.gather import gather_rows
 
-__all__ = ["MaskedTask", "sample_numbers"]
+__all__ = ["Changes", "Compared", "MaskedBatch", "MaskedTask", "sample_numbers"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -31,6 +33,41 @@ JUDGED_CLIPS = 256
 
 MASKS_DRAWN = 128
 """Masks that are drawn together, from a key of their own; a process draws those that its share of a batch needs."""
+
+
+class Changes(NamedTuple):
+    """How the clips of a batch are changed before the model hears them."""
+
+    others: Float[Tensor, "mixed frames mels"]
+    """Clips of other songs to mix in, one a clip; none where nothing is mixed."""
+    draws: Float[Tensor, "clips 4"]
+    """Four numbers in [0, 1) a clip that say how far."""
+
+
+class Compared(NamedTuple):
+    """What a part of a step needs of the others for the clip-level term."""
+
+    pull: Float[Tensor, "rows projection"]
+    """Gradient of the term by the part's unit vectors."""
+    value: Float[Tensor, ""]
+    """The term over all parts."""
+
+
+class MaskedBatch(NamedTuple):
+    """One process's share of a step; each clip gives as many rows as it has masks."""
+
+    clips: Float[Tensor, "clips frames mels"]
+    """Log-mels as they are stored, float16."""
+    seen: Int[Tensor, "rows seen"]
+    """Places of the visible patches."""
+    hidden: Int[Tensor, "rows hidden"]
+    """Places of the masked patches to rebuild."""
+    tracks: Int[Tensor, " rows"]
+    """Index of each row's track."""
+    changes: Changes | None = None
+    """How the clips are changed, where they are."""
+    compared: Compared | None = None
+    """From `MaskedTask.compare`, where the batch is a part of a step."""
 
 
 def sample_numbers(step: int, share: slice, *, batch: int, rows: int) -> Ints:
@@ -110,16 +147,13 @@ class MaskedTask:
             "held_out_nearest_column": nearest_column_loss(target, self.judged_mask),
         }
 
-    def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
-        """Return clips (share / masks, frames, mels) float16; and for the share places seen, to rebuild, and tracks.
-
-        Where clips are changed, as many clips of other songs follow, and the draws that say how far.
-        """
+    def draw(self, step: int, share: slice) -> MaskedBatch:
+        """Return a share of a step, on the CPU; a function of its arguments alone."""
         tracks, starts = self._places(step, share)
         clips = torch.from_numpy(read_clips(self.corpus, tracks, starts, self.sizes.clip_frames))
         seen, hidden = self._masks(step, share)
-        batch = clips, seen, hidden, self._views(torch.from_numpy(tracks))
-        return (*batch, *self._changes(step, share)) if self.augment else batch
+        changes = self._changes(step, share) if self.augment else None
+        return MaskedBatch(clips, seen, hidden, self._views(torch.from_numpy(tracks)), changes)
 
     def _masks(self, step: int, share: slice) -> tuple[Tensor, Tensor]:
         """Return the places seen and to rebuild of a share, at a cost that does not grow with the whole batch."""
@@ -138,13 +172,12 @@ class MaskedTask:
             parts.append((seen[own], hidden[own]))
         return torch.cat([seen for seen, _ in parts]), torch.cat([hidden for _, hidden in parts])
 
-    def _changes(self, step: int, share: slice) -> tuple[Tensor, Tensor]:
-        """Return clips to mix in (none of them where nothing is mixed), and four draws a clip."""
+    def _changes(self, step: int, share: slice) -> Changes:
         numbers = sample_numbers(step, share, batch=self.batch, rows=self.masks)
         draws = np.stack([uniform(numbers, self.seed, key) for key in range(13, 17)], axis=1)
         mixed = numbers if self.augment.mix else numbers[:0]
         others = self.stream.read((uniform(mixed, self.seed, 17) * len(self.stream)).astype(np.int64))
-        return torch.from_numpy(others), torch.from_numpy(draws).float()
+        return Changes(torch.from_numpy(others), torch.from_numpy(draws).float())
 
     def _views(self, clips: Tensor) -> Tensor:
         """Repeat each clip once a mask; partners stay neighbours: a b a b of one song, then those of the next."""
@@ -171,53 +204,49 @@ class MaskedTask:
         )
         return np.repeat(tracks, 2), np.stack([starts, second], axis=1).reshape(-1)
 
-    def _heard(self, batch: tuple[Tensor, ...]) -> Tensor:
+    def _heard(self, batch: MaskedBatch) -> Tensor:
         """Return what the model hears of a batch: its clips, changed and normalised, once for each mask."""
-        clips = batch[0]
-        if self.augment:
-            clips = augment_clips(clips, batch[4], batch[5], self.augment)
+        clips = batch.clips
+        if batch.changes is not None:
+            clips = augment_clips(clips, batch.changes.others, batch.changes.draws, self.augment)
         return self._views(normalise_clips(clips, self.corpus.std))
 
-    def compare(self, module: nn.Module, parts: list[tuple[Tensor, ...]]) -> list[tuple[Tensor, ...]]:
+    def compare(self, module: nn.Module, parts: list[MaskedBatch]) -> list[MaskedBatch]:
         """Compare the clips of all parts of a step, so that `loss` can take one part at a time.
 
         Returns:
-            For each part the gradient of the clip-level term by its unit vectors, and the term's value.
+            The parts, each with the gradient of the clip-level term by its unit vectors, and the term's value.
 
         Source: Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup".
         """
         if not self.pairs.weight:
-            return [() for _ in parts]
+            return parts
         with torch.no_grad():  # one patch is rebuilt, since the whole network must be called
-            outs = [module(self._heard(part), part[1], part[2][:, :1]) for part in parts]
+            outs = [module(self._heard(part), part.seen, part.hidden[:, :1]) for part in parts]
         projected = torch.cat([out.projected for out in outs]).requires_grad_()
-        pairs = self._pair_loss(projected, torch.cat([part[3] for part in parts]))
+        pairs = self._pair_loss(projected, torch.cat([part.tracks for part in parts]))
         (pull,) = torch.autograd.grad(pairs, projected)
         # The loop averages over the parts; of this term, each part has its share of a sum.
         pulls = (pull * len(parts)).chunk(len(parts))
-        return [(one, pairs.detach()) for one in pulls]
+        return [
+            part._replace(compared=Compared(one, pairs.detach()))
+            for part, one in zip(parts, pulls, strict=True)
+        ]
 
     def _pair_loss(self, projected: Tensor, tracks: Tensor) -> Tensor:
         """Return the clip-level term over the clips of all processes, so that their number changes nothing."""
         return pair_loss(gather_rows(projected), gather_rows(tracks), self.pairs.temperature)
 
-    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """Return the reconstruction loss, and with the clip-level term the weighted sum and both parts.
-
-        Args:
-            module: The network.
-            batch: From `draw`; where it is a part of a step, what `compare` gave for it follows.
-        """
-        _, seen, hidden, tracks, *_ = batch
-        out = module(self._heard(batch), seen, hidden)
+    def loss(self, module: nn.Module, batch: MaskedBatch) -> dict[str, Tensor]:
+        """Return the reconstruction loss, and with the clip-level term the weighted sum and both parts."""
+        out = module(self._heard(batch), batch.seen, batch.hidden)
         if not self.pairs.weight:
             return {"loss": out.loss}
-        if compared := batch[6 if self.augment else 4 :]:
-            pull, value = compared
-            pulled = (out.projected * pull).sum()
-            pairs = value + pulled - pulled.detach()
+        if batch.compared is not None:
+            pulled = (out.projected * batch.compared.pull).sum()
+            pairs = batch.compared.value + pulled - pulled.detach()
         else:
-            pairs = self._pair_loss(out.projected, tracks)
+            pairs = self._pair_loss(out.projected, batch.tracks)
         return {"loss": out.loss + self.pairs.weight * pairs, "rebuilding": out.loss, "pairs": pairs}
 
     def evaluate(self, module: nn.Module, step: int) -> dict[str, float]:

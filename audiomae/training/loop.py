@@ -8,7 +8,7 @@ import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from audiomae.errors import DivergedError, FingerprintError
+from audiomae.training.batches import move_to
 from audiomae.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
@@ -42,19 +43,21 @@ __all__ = ["Outcome", "Task", "train"]
 
 CHECKPOINT_SECONDS = 300.0
 
+B = TypeVar("B", bound=tuple[Any, ...])
 
-class Task(Protocol):
-    """What a verb gives the loop."""
+
+class Task(Protocol[B]):
+    """What a verb gives the loop; `B` is its batch: a named tuple of tensors, Nones and further named tuples."""
 
     module: nn.Module
 
-    def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
+    def draw(self, step: int, share: slice) -> B:
         """Return this process's share of the samples of a step, on the CPU; a function of its arguments alone."""
 
-    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    def loss(self, module: nn.Module, batch: B) -> dict[str, Tensor]:
         """Return the loss under "loss", averaged over the samples, and any parts of it to write down.
 
-        Where a step is cut into parts and the task has a `compare`, what that returned ends the batch.
+        Where a step is cut into parts and the task has a `compare`, the batch is one that it returned.
         """
 
     def evaluate(self, module: nn.Module, step: int) -> dict[str, float]:
@@ -86,7 +89,7 @@ class _Clock:
 
 
 def train(
-    task: Task,
+    task: Task[B],
     length: Length,
     config: LoopSettings,
     folder: Path,
@@ -119,7 +122,7 @@ def train(
 
 
 def _train(
-    task: Task,
+    task: Task[B],
     length: Length,
     config: LoopSettings,
     folder: Path,
@@ -180,10 +183,10 @@ def _train(
     with stop_requests() as stops, ThreadPoolExecutor(1) as ahead, bar:
         line = bar.add_task("", total=1.0, step=step, loss="-", speed="")
 
-        def draw_step(number: int) -> list[tuple[Tensor, ...]]:
+        def draw_step(number: int) -> list[B]:
             return draw_parts(task, number, config, accelerator)
 
-        waiting: Future[list[tuple[Tensor, ...]]] = ahead.submit(draw_step, step)
+        waiting: Future[list[B]] = ahead.submit(draw_step, step)
         since, timed, saved = time.monotonic(), 0, elapsed
         seconds = clock.elapsed if length.steps else common_seconds(accelerator, clock.elapsed, 0, 0.0)
         progress = length.progress(step, seconds)
@@ -197,7 +200,7 @@ def _train(
             for number, batch in enumerate(batches):
                 last = number == len(batches) - 1
                 with contextlib.nullcontext() if last else accelerator.no_sync(module):
-                    moved = tuple(value.to(accelerator.device, non_blocking=True) for value in batch)
+                    moved = move_to(batch, accelerator.device)
                     with accelerator.autocast():
                         losses = task.loss(module, moved)
                     accelerator.backward(losses["loss"] / len(batches))
@@ -262,7 +265,7 @@ def _refuse_nan(means: dict[str, float], step: int, accelerator: Accelerator) ->
 
 
 def _evaluate(
-    task: Task, accelerator: Accelerator, plain: nn.Module, records: Records | None, step: int
+    task: Task[B], accelerator: Accelerator, plain: nn.Module, records: Records | None, step: int
 ) -> dict[str, float]:
     metrics: dict[str, float] = {}
     with fail_together(accelerator):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from accelerate import Accelerator
@@ -16,6 +16,7 @@ from torch.distributed.fsdp import FSDPModule
 from torch.optim import Optimizer
 
 from audiomae.errors import ConfigError
+from audiomae.training.batches import move_to, pin
 from audiomae.training.ranks import fail_together, is_sharded
 from audiomae.training.settings import LoopSettings
 
@@ -34,19 +35,23 @@ BLOCK = "Block"
 """Class whose instances FSDP gathers one at a time."""
 
 
-class Draws(Protocol):
+B = TypeVar("B", bound=tuple[Any, ...])
+Drawn = TypeVar("Drawn", bound=tuple[Any, ...], covariant=True)
+
+
+class Draws(Protocol[Drawn]):
     """What batches come from."""
 
-    def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
+    def draw(self, step: int, share: slice) -> Drawn:
         """Return a share of the samples of a step, on the CPU."""
 
 
 @runtime_checkable
-class Compares(Protocol):
+class Compares(Protocol[B]):
     """A task whose loss compares the samples of a step with each other."""
 
-    def compare(self, module: nn.Module, parts: list[tuple[Tensor, ...]]) -> list[tuple[Tensor, ...]]:
-        """Return what the loss of each part needs of the others."""
+    def compare(self, module: nn.Module, parts: list[B]) -> list[B]:
+        """Return the parts of a step, each with what its loss needs of the others."""
 
 
 def make_accelerator(config: LoopSettings) -> Accelerator:
@@ -109,27 +114,22 @@ def set_threads(threads: int, processes: int) -> None:
     torch.set_num_threads(threads or (int(given) if given else max(1, cores // processes)))
 
 
-def draw_parts(
-    task: Draws, step: int, config: LoopSettings, accelerator: Accelerator
-) -> list[tuple[Tensor, ...]]:
+def draw_parts(task: Draws[B], step: int, config: LoopSettings, accelerator: Accelerator) -> list[B]:
     """Return what this process takes of a step, a batch for each part of its accumulation, ready to be moved."""
     parts = range(config.accumulate)
     drawn = [task.draw(step, share_of(config, accelerator, part)) for part in parts]
     if accelerator.device.type != "cuda":
         return drawn
-    return [tuple(value.pin_memory() for value in batch) for batch in drawn]
+    return [pin(batch) for batch in drawn]
 
 
-def compare_parts(
-    task: Draws, module: nn.Module, batches: list[tuple[Tensor, ...]], accelerator: Accelerator
-) -> list[tuple[Tensor, ...]]:
+def compare_parts(task: Draws[B], module: nn.Module, batches: list[B], accelerator: Accelerator) -> list[B]:
     """Return the parts of a step, each with what its loss needs of the others: cutting a step changes nothing."""
     if len(batches) == 1 or not isinstance(task, Compares):
         return batches
-    moved = [tuple(value.to(accelerator.device, non_blocking=True) for value in batch) for batch in batches]
+    moved = [move_to(batch, accelerator.device) for batch in batches]
     with accelerator.autocast():
-        compared = task.compare(module, moved)
-    return [(*batch, *more) for batch, more in zip(moved, compared, strict=True)]
+        return task.compare(module, moved)
 
 
 def share_of(config: LoopSettings, accelerator: Accelerator, part: int) -> slice:

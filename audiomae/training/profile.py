@@ -6,14 +6,14 @@ import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
+from audiomae.training.batches import move_to
 from audiomae.training.loop import Task
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.processes import compare_parts, draw_parts, prepare
@@ -22,6 +22,8 @@ from audiomae.training.settings import LoopSettings
 __all__ = ["PHASES", "Profile", "Stepper", "count_flops", "matrix_peak", "profile_steps"]
 
 PHASES = ("waiting for data", "copy to the device", "forward", "backward", "clip and optimiser")
+
+B = TypeVar("B", bound=tuple[Any, ...])
 
 WARM_UP = 3
 """Steps before the clock starts: allocations, compiling, the choice of kernels."""
@@ -80,7 +82,7 @@ class _Marks:
         return [other - one for one, other in zip(self.moments, self.moments[1:], strict=False)]
 
 
-class Stepper:
+class Stepper(Generic[B]):
     """The training loop's step, without records and checkpoints: the same draw, loss, clipping and optimiser.
 
     Args:
@@ -91,17 +93,21 @@ class Stepper:
     """
 
     def __init__(
-        self, task: Task, config: LoopSettings, accelerator: Accelerator, optimizer: Optimizer | None = None
+        self,
+        task: Task[B],
+        config: LoopSettings,
+        accelerator: Accelerator,
+        optimizer: Optimizer | None = None,
     ) -> None:
         self.task, self.config, self.accelerator = task, config, accelerator
         chosen = make_optimizer(task.module, config) if optimizer is None else optimizer
         self.module, self.optimizer, _ = prepare(accelerator, task.module, chosen)
 
-    def draw(self, number: int) -> list[tuple[Tensor, ...]]:
+    def draw(self, number: int) -> list[B]:
         """Return this process's parts of a step, on the CPU."""
         return draw_parts(self.task, number, self.config, self.accelerator)
 
-    def run(self, batches: list[tuple[Tensor, ...]], marks: _Marks | None = None) -> list[int]:
+    def run(self, batches: list[B], marks: _Marks | None = None) -> list[int]:
         """Make one step; return the phase that each span between two marks belongs to."""
         phases: list[int] = []
 
@@ -114,7 +120,7 @@ class Stepper:
         for number, batch in enumerate(batches):
             last = number == len(batches) - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.module):
-                moved = tuple(value.to(self.accelerator.device, non_blocking=True) for value in batch)
+                moved = move_to(batch, self.accelerator.device)
                 mark(1)
                 with self.accelerator.autocast():
                     loss = self.task.loss(self.module, moved)["loss"]
@@ -129,7 +135,7 @@ class Stepper:
 
 
 def profile_steps(
-    task: Task,
+    task: Task[B],
     config: LoopSettings,
     accelerator: Accelerator,
     steps: int,
@@ -186,7 +192,7 @@ def _settle(accelerator: Accelerator) -> None:
         torch.cuda.synchronize()
 
 
-def count_flops(stepper: Stepper) -> int:
+def count_flops(stepper: Stepper[Any]) -> int:
     """Make step 0 without compiling, and return this process's operations in matrix products and attention.
 
     A multiplication and an addition are two operations; what elementwise functions and norms do is left out, as usual.

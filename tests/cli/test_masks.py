@@ -48,6 +48,13 @@ def task_of(
     )
 
 
+def assert_joined(parts: list[tuple], whole: tuple) -> None:
+    """The tensors of the parts, one behind the other, are those of the whole."""
+    for name, expected in whole._asdict().items():
+        if isinstance(expected, torch.Tensor):
+            assert torch.equal(torch.cat([getattr(part, name) for part in parts]), expected), name
+
+
 @pytest.mark.parametrize("weight", [0.0, 0.3])
 def test_a_batch_reads_fewer_clips_and_masks_each_differently(small_corpus, monkeypatch, weight):
     read = []
@@ -60,7 +67,7 @@ def test_a_batch_reads_fewer_clips_and_masks_each_differently(small_corpus, monk
     monkeypatch.setattr(masked_task, "read_clips", count)
     task = task_of(small_corpus, masks=4, weight=weight)
     read.clear()
-    clips, seen, hidden, tracks = task.draw(3, slice(0, 16))
+    clips, seen, hidden, tracks, *_ = task.draw(3, slice(0, 16))
     assert read == [4]
     assert (len(clips), len(seen), len(hidden), len(tracks)) == (4, 16, 16, 16)
     assert len(np.unique(seen.numpy(), axis=0)) > 12
@@ -68,7 +75,8 @@ def test_a_batch_reads_fewer_clips_and_masks_each_differently(small_corpus, monk
 
 def test_views_of_partners_are_neighbours_and_views_of_one_clip_are_no_negatives(small_corpus):
     task = task_of(small_corpus, masks=4)
-    clips, _, _, tracks = task.draw(0, slice(0, 16))
+    batch = task.draw(0, slice(0, 16))
+    clips, tracks = batch.clips, batch.tracks
     views = task._views(torch.arange(len(clips)))
     assert views.tolist() == [0, 1] * 4 + [2, 3] * 4
     assert (tracks[:8] == tracks[0]).all()
@@ -94,8 +102,7 @@ def test_shares_of_ranks_are_the_global_batch_in_order(small_corpus, weight, ran
     whole = task.draw(5, slice(0, 16))
     size = 16 // ranks
     parts = [task.draw(5, slice(rank * size, (rank + 1) * size)) for rank in range(ranks)]
-    for number, value in enumerate(whole):
-        assert torch.equal(torch.cat([part[number] for part in parts]), value)
+    assert_joined(parts, whole)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3])
@@ -109,7 +116,7 @@ def test_an_epoch_of_masked_steps_reads_every_clip_once(small_corpus, weight):
 
 def test_one_mask_draws_what_it_always_drew(small_corpus):
     task = task_of(small_corpus, masks=1)
-    clips, seen, hidden, tracks = task.draw(0, slice(4, 12))
+    clips, seen, hidden, tracks, *_ = task.draw(0, slice(4, 12))
     assert len(clips) == len(seen) == len(hidden) == len(tracks) == 8
     assert task._views(clips) is clips
 
@@ -187,16 +194,16 @@ def test_ranks_draw_together_what_one_process_draws(small_corpus, monkeypatch, m
     whole = task.draw(5, slice(0, 24))
     size = 24 // ranks
     parts = [task.draw(5, slice(rank * size, (rank + 1) * size)) for rank in range(ranks)]
-    assert len(whole) == 6
-    for number, expected in enumerate(whole):
-        assert torch.equal(torch.cat([part[number] for part in parts]), expected), number
+    assert whole.changes is not None
+    assert_joined(parts, whole)
+    assert_joined([part.changes for part in parts], whole.changes)
 
 
 def test_masks_of_the_first_block_do_not_depend_on_the_size_of_the_batch(small_corpus, monkeypatch):
     monkeypatch.setattr(masked_task, "MASKS_DRAWN", 8)
     small, large = (task_of(small_corpus, batch=batch) for batch in (8, 32))
-    assert torch.equal(small.draw(2, slice(0, 8))[1], large.draw(2, slice(0, 8))[1])
-    assert len(np.unique(large.draw(2, slice(0, 32))[1].numpy(), axis=0)) > 24
+    assert torch.equal(small.draw(2, slice(0, 8)).seen, large.draw(2, slice(0, 8)).seen)
+    assert len(np.unique(large.draw(2, slice(0, 32)).seen.numpy(), axis=0)) > 24
 
 
 def test_changes_reach_the_loss_but_not_the_held_out_clips(small_corpus):
