@@ -37,15 +37,14 @@ from torch.distributed.fsdp import fully_shard
 from audiomae.cli.main import leave
 from audiomae.corpus.corpus import Corpus
 from audiomae.model.config import ModelSettings, model_of_size
-from audiomae.model.transformer import Block
 from audiomae.planning.memory import ARITHMETICS, need_of
 from audiomae.planning.network import network_of
 from audiomae.pretraining.settings import MaskSettings, PairSettings
-from audiomae.pretraining.task import MaskedTask
+from audiomae.pretraining.task import MaskedBatch, MaskedTask
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.processes import make_accelerator
-from audiomae.training.profile import Stepper
 from audiomae.training.settings import LoopSettings
+from audiomae.training.step import Stepper, Totals
 
 CASES = (
     "tiny:64:one,tiny:256:one,small:32:one,small:64:one,base:8:one,tiny:128:ddp,small:32:ddp,small:32:fsdp"
@@ -62,20 +61,19 @@ def resident(field: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
-class CpuShards(Stepper):
+class CpuShards(Stepper[MaskedBatch]):
     """The same step over shards of FSDP2 on CPU processes, which this version of Accelerate has no name for."""
 
     def __init__(self, task: MaskedTask, config: LoopSettings, accelerator: Accelerator) -> None:
         self.task, self.config, self.accelerator = task, config, accelerator
         mesh = init_device_mesh("cpu", (accelerator.num_processes,))
-        for part in task.module.modules():
-            if isinstance(part, Block):
-                fully_shard(part, mesh=mesh)
-        self.module = fully_shard(task.module, mesh=mesh)
-        self.optimizer = make_optimizer(self.module, config)
+        for unit in task.units():
+            fully_shard(unit, mesh=mesh)
+        self.module = self.plain = fully_shard(task.module, mesh=mesh)
+        self.optimizer = make_optimizer(self.module, config, task.units())
 
 
-def train(corpus: Corpus, sizes: ModelSettings, loop: LoopSettings, *, steps: int) -> Stepper:
+def train(corpus: Corpus, sizes: ModelSettings, loop: LoopSettings, *, steps: int) -> Stepper[MaskedBatch]:
     """Build what pretrain builds and make some steps."""
     cpu_shards = loop.sharding == "fsdp" and not torch.cuda.is_available()
     accelerator = make_accelerator(replace(loop, sharding="launcher") if cpu_shards else loop)
@@ -92,8 +90,13 @@ def train(corpus: Corpus, sizes: ModelSettings, loop: LoopSettings, *, steps: in
     )
     stepper = CpuShards(task, loop, accelerator) if cpu_shards else Stepper(task, loop, accelerator)
     for number in range(steps):
-        stepper.run(stepper.draw(number))
+        stepper.step(stepper.draw(number), totals_of(stepper))
     return stepper
+
+
+def totals_of(stepper: Stepper[MaskedBatch]) -> Totals:
+    """Return what a step adds its losses to."""
+    return Totals({}, 0, stepper.accelerator.device)
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -125,7 +128,7 @@ def measure(options: argparse.Namespace) -> None:
         torch.cuda.reset_peak_memory_stats()
     else:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    stepper.run(batches)
+    stepper.step(batches, totals_of(stepper))
     taken = (torch.cuda.max_memory_allocated() if on_gpu else resident("VmHWM")) - before
     every = stepper.accelerator.gather(torch.tensor([float(taken)], device=stepper.accelerator.device))
     if stepper.accelerator.is_main_process:

@@ -48,8 +48,10 @@ class Step:
 
     def __init__(self, module: Arm, options: argparse.Namespace) -> None:
         self.module, self.batch, self.bf16 = module, options.batch, options.bf16
-        optimizer = "adamw" if isinstance(module, AudioMaeArrangement) else options.optimizer
-        self.optimizer = make_optimizer(module, LoopSettings(optimizer=optimizer))
+        if isinstance(module, AudioMaeArrangement):
+            self.optimizer = make_optimizer(module, LoopSettings())
+        else:
+            self.optimizer = make_optimizer(module, LoopSettings(optimizer=options.optimizer), module.blocks)
         sizes = module.config
         generator = torch.Generator().manual_seed(options.seed)
         self.clips = torch.randn(options.batch, sizes.clip_frames, sizes.mels, generator=generator)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -152,9 +151,9 @@ def pretrain(config: PretrainSettings) -> int:
         if not needed:
             return 0
         outcome = _run(config, corpus, out, accelerator, identity, first)
-    if accelerator.is_main_process and not outcome.finished:
-        print(f"stopped at step {outcome.steps}; the same command goes on from there.", file=sys.stderr)
-    elif accelerator.is_main_process:
+    if outcome.stopped_by is not None:
+        return 128 + outcome.stopped_by
+    if accelerator.is_main_process:
         _report(out, outcome)
     return 0
 

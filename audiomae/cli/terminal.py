@@ -23,6 +23,9 @@ LEAST_WIDTH = 110
 LINE_SECONDS = 30.0
 """Without a terminal, seconds between two lines of one stage."""
 
+SPEED_SECONDS = 300.0
+"""Seconds that the time left is estimated from; a step of a training can take half a minute."""
+
 
 def wide_console() -> Console:
     """Return stdout as a console that neither reads markup in titles nor folds tables early."""
@@ -56,7 +59,7 @@ class _BarStage:
         self.bars.advance(self.task, amount)
 
     def update(self, done: float, note: str = "") -> None:
-        self.bars.update(self.task, completed=int(done), note=note)
+        self.bars.update(self.task, completed=done, note=note)
 
 
 class _LineStage:
@@ -113,6 +116,7 @@ class TerminalProgress:
             TimeRemainingColumn(),
             console=self.console,
             refresh_per_second=2,
+            speed_estimate_period=SPEED_SECONDS,
         )
         self.open = 0
 
@@ -125,7 +129,7 @@ class TerminalProgress:
         task = self.bars.add_task(
             name,
             total=total,
-            completed=int(done),
+            completed=done,  # type: ignore[arg-type]  # rich takes shares too
             note="",
             count=f"of {total:,.0f} {unit}  " if unit and total else "",
         )

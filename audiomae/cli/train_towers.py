@@ -149,9 +149,9 @@ def train_towers(config: TrainTowersSettings) -> int:
         if not needed:
             return 0
         outcome = _run(config, data, out, accelerator, identity)
-    if main and not outcome.finished:
-        print(f"stopped at step {outcome.steps}; the same command goes on from there.", file=sys.stderr)
-    elif main:
+    if outcome.stopped_by is not None:
+        return 128 + outcome.stopped_by
+    if main:
         shown = {name: round(value, 4) for name, value in outcome.metrics.items()}
         print(json.dumps({"recommender": str(out), "steps": outcome.steps, **shown}))
     return 0

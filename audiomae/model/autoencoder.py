@@ -82,6 +82,11 @@ class Autoencoder(nn.Module):
         self.clip_head = ClipHead(config) if config.projection else None
         self.apply(init_weights)
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """Transformer blocks, the encoder's before the decoder's."""
+        return [*self.encoder.blocks, *self.decoder.blocks]
+
     def patches_of(
         self, clips: Float[Tensor, "clips frames mels"]
     ) -> Float[Tensor, "clips columns rows values"]:

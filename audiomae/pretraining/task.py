@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,7 +68,7 @@ class MaskedBatch(NamedTuple):
     changes: Changes | None = None
     """How the clips are changed, where they are."""
     compared: Compared | None = None
-    """From `MaskedTask.compare`, where the batch is a part of a step."""
+    """From `MaskedTask.compare_parts`, where the batch is a part of a step."""
 
 
 def sample_numbers(step: int, share: slice, *, batch: int, rows: int) -> Ints:
@@ -147,6 +148,10 @@ class MaskedTask:
             "held_out_nearest_column": nearest_column_loss(target, self.judged_mask),
         }
 
+    def units(self) -> Sequence[nn.Module]:
+        """Return the blocks of encoder and decoder."""
+        return self.autoencoder.blocks
+
     def draw(self, step: int, share: slice) -> MaskedBatch:
         """Return a share of a step, on the CPU; a function of its arguments alone."""
         tracks, starts = self._places(step, share)
@@ -211,7 +216,7 @@ class MaskedTask:
             clips = augment_clips(clips, batch.changes.others, batch.changes.draws, self.augment)
         return self._views(normalise_clips(clips, self.corpus.std))
 
-    def compare(self, module: nn.Module, parts: list[MaskedBatch]) -> list[MaskedBatch]:
+    def compare_parts(self, module: nn.Module, parts: list[MaskedBatch]) -> list[MaskedBatch]:
         """Compare the clips of all parts of a step, so that `loss` can take one part at a time.
 
         Returns:

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import sys
+import logging
+import math
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from accelerate import Accelerator
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
+from torch import Tensor
 
 from audiomae.errors import DivergedError, FingerprintError
-from audiomae.training.batches import move_to
+from audiomae.progress import SILENT, Progress, Stage
 from audiomae.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
     save_checkpoint,
     save_sharded_checkpoint,
 )
-from audiomae.training.optimizer import make_optimizer
-from audiomae.training.processes import compare_parts, draw_parts, gathered, prepare, whole_weights
+from audiomae.training.processes import gathered, whole_weights
 from audiomae.training.ranks import (
-    agreed,
+    agreed_signal,
     common_seconds,
     fail_together,
     is_sharded,
@@ -38,34 +33,20 @@ from audiomae.training.ranks import (
 from audiomae.training.records import Records
 from audiomae.training.schedule import learning_rate_at
 from audiomae.training.settings import Length, LoopSettings
+from audiomae.training.step import Stepper, Totals
+from audiomae.training.task import Task
 
-__all__ = ["Outcome", "Task", "train"]
+__all__ = ["Outcome", "train"]
+
+LOG = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 300.0
 
 B = TypeVar("B", bound=tuple[Any, ...])
 
 
-class Task(Protocol[B]):
-    """What a verb gives the loop; `B` is its batch: a named tuple of tensors, Nones and further named tuples."""
-
-    module: nn.Module
-
-    def draw(self, step: int, share: slice) -> B:
-        """Return this process's share of the samples of a step, on the CPU; a function of its arguments alone."""
-
-    def loss(self, module: nn.Module, batch: B) -> dict[str, Tensor]:
-        """Return the loss under "loss", averaged over the samples, and any parts of it to write down.
-
-        Where a step is cut into parts and the task has a `compare`, the batch is one that it returned.
-        """
-
-    def evaluate(self, module: nn.Module, step: int) -> dict[str, float]:
-        """Judge the module on held-out data; on the first process alone, or on all where the weights lie in parts."""
-
-
 class Outcome(NamedTuple):
-    """How a training ended."""
+    """How a training ended; the same on every process but for the weights."""
 
     steps: int
     """Optimiser steps made, all sessions together."""
@@ -74,18 +55,9 @@ class Outcome(NamedTuple):
     metrics: dict[str, float]
     """The last look at held-out data."""
     weights: dict[str, Tensor]
-    """The module's whole state on the CPU, on the first process alone."""
-
-
-class _Clock:
-    """Seconds trained, over all sessions."""
-
-    def __init__(self, elapsed: float) -> None:
-        self.before, self.started = elapsed, time.monotonic()
-
-    @property
-    def elapsed(self) -> float:
-        return self.before + time.monotonic() - self.started
+    """The module's whole state on the CPU, on the first process and where it has finished alone."""
+    stopped_by: int | None = None
+    """Number of the signal that asked it to stop early, SIGINT or SIGTERM."""
 
 
 def train(
@@ -96,10 +68,13 @@ def train(
     accelerator: Accelerator,
     identity: str,
     *,
+    progress: Progress = SILENT,
     label: str = "pretrain",
     unit: str = "clips",
 ) -> Outcome:
     """Train `task.module` to the end, going on from the newest checkpoint in `folder`.
+
+    SIGINT and SIGTERM end it after the step under way, with a checkpoint; `Outcome.stopped_by` names the signal.
 
     Args:
         task: Model, data and loss.
@@ -108,7 +83,8 @@ def train(
         folder: Run folder; metrics and checkpoints lie below it.
         accelerator: From `make_accelerator`.
         identity: Fingerprint of all settings that a checkpoint must share with this run.
-        label: Name of the work, beside the progress bar.
+        progress: Told how far the training is, as a share of its steps or minutes.
+        label: Name of the work for `progress`.
         unit: What a sample is.
 
     Raises:
@@ -117,164 +93,179 @@ def train(
         PeerError: If another process has died.
         StorageError: If the disk refuses a checkpoint.
     """
-    with name_lost_peers(accelerator):
-        return _train(task, length, config, folder, accelerator, identity, label, unit)
+    with name_lost_peers(accelerator), stop_requests() as stops:
+        session = _Session(task, length, config, folder, accelerator, identity, unit)
+        session.restore()
+        with progress.stage(label, total=1.0, done=session.share) as stage:
+            session.run(stops, stage)
+        return session.end()
 
 
-def _train(
-    task: Task[B],
-    length: Length,
-    config: LoopSettings,
-    folder: Path,
-    accelerator: Accelerator,
-    identity: str,
-    label: str,
-    unit: str,
-) -> Outcome:
-    module, wrapped, plain = prepare(accelerator, task.module, make_optimizer(task.module, config))
-    checkpoints = folder / "checkpoints"
-    step, elapsed, counted, judged = 0, 0.0, 0, False
-    metrics: dict[str, float] = {}
-    sums: dict[str, Tensor] = {}
-    found = latest_checkpoint(checkpoints)
-    if found is not None:
-        with fail_together(accelerator):
-            state = load_checkpoint(found, plain, wrapped.optimizer)
-            if state["identity"] != identity:
-                raise FingerprintError(
-                    f"{found}: is of a run with other settings. Name another --out folder."
-                )
-        step, elapsed = int(state["step"]), float(state["elapsed"])
-        counted, judged = int(state["counted"]), bool(state.get("judged", False))
-        metrics = dict(state.get("metrics", {}))
-        sums = {name: torch.tensor(value, device=accelerator.device) for name, value in state["sums"].items()}
-    main = accelerator.is_main_process
-    records = Records(folder, step) if main else None
-    clock = _Clock(elapsed)
+class _Session(Generic[B]):
+    """A training from where its folder stands to the end, or to a stop; arguments as for `train`."""
 
-    def save() -> None:
-        state = {
-            "elapsed": clock.elapsed,
-            "identity": identity,
-            "samples": step * config.batch,
-            "counted": counted,
-            "judged": judged,
-            "metrics": metrics,
-            "sums": {name: float(accelerator.reduce(value, "mean")) for name, value in sums.items()},
-        }
-        if is_sharded(accelerator):
-            save_sharded_checkpoint(accelerator, checkpoints, step, plain, wrapped.optimizer, state)
+    def __init__(
+        self,
+        task: Task[B],
+        length: Length,
+        config: LoopSettings,
+        folder: Path,
+        accelerator: Accelerator,
+        identity: str,
+        unit: str,
+    ) -> None:
+        self.task, self.length, self.config, self.folder = task, length, config, folder
+        self.accelerator, self.identity, self.unit = accelerator, identity, unit
+        self.main = accelerator.is_main_process
+        self.stepper = Stepper(task, config, accelerator)
+        self.checkpoints = folder / "checkpoints"
+        self.step, self.judged, self.stopped_by = 0, False, 0
+        self.metrics: dict[str, float] = {}
+        self.totals = Totals({}, 0, accelerator.device)
+        self.earlier, self.started = 0.0, time.monotonic()
+        self.seconds = self.saved_at = self.share = 0.0
+        self.rate, self.note = 0.0, ""
+        self.timed, self.timed_since = 0, 0.0
+        self.records: Records | None = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds trained by this process's clock, over all sessions."""
+        return self.earlier + time.monotonic() - self.started
+
+    def restore(self) -> None:
+        """Go on from the newest checkpoint, if there is one, and open the records."""
+        found = latest_checkpoint(self.checkpoints)
+        if found is not None:
+            with fail_together(self.accelerator):
+                state = load_checkpoint(found, self.stepper.plain, self.stepper.optimizer)
+                if state["identity"] != self.identity:
+                    raise FingerprintError(
+                        f"{found}: is of a run with other settings. Name another --out folder."
+                    )
+            self.step, self.earlier = int(state["step"]), float(state["elapsed"])
+            self.judged, self.metrics = bool(state.get("judged", False)), dict(state.get("metrics", {}))
+            self.totals = Totals(state["sums"], int(state["counted"]), self.accelerator.device)
+        self.records = Records(self.folder, self.step) if self.main else None
+        self.started, self.saved_at = time.monotonic(), self.earlier
+        self._read_clock(0)
+
+    def _read_clock(self, step: int) -> None:
+        """Renew the share that is done; where minutes decide, all processes take the first one's clock."""
+        if self.length.steps is not None:
+            self.seconds = self.elapsed
+        else:
+            self.seconds = common_seconds(self.accelerator, self.elapsed, step, self.seconds)
+        self.share = self.length.progress(self.step, self.seconds)
+
+    def run(self, stops: list[int], stage: Stage) -> None:
+        """Step to the end, or until a process is asked to stop; batches are drawn one step ahead."""
+        with ThreadPoolExecutor(1) as ahead:
+            waiting = ahead.submit(self.stepper.draw, self.step)
+            self._begin_timing()
+            while self.share < 1.0 and not self._is_stopped(stops):
+                batches = waiting.result()
+                waiting = ahead.submit(self.stepper.draw, self.step + 1)
+                self._step(batches)
+                self._write_down()
+                stage.update(self.share, self.note)
+            waiting.cancel()
+
+    def _is_stopped(self, stops: list[int]) -> bool:
+        self.stopped_by = agreed_signal(self.accelerator, stops[0] if stops else 0, self.step)
+        return self.stopped_by != 0
+
+    def _begin_timing(self) -> None:
+        self.timed, self.timed_since = 0, time.monotonic()
+
+    def _step(self, batches: list[B]) -> None:
+        config = self.config
+        self.rate = learning_rate_at(self.share, peak=config.learning_rate, warmup=config.warmup)
+        self.stepper.step(batches, self.totals, rate=self.rate)
+        self.step, self.timed = self.step + 1, self.timed + 1
+        self._read_clock(self.step)
+
+    def _write_down(self) -> None:
+        """Log, look at held-out data and save, where it is time to."""
+        overdue = self.length.steps is None and self.seconds - self.saved_at > CHECKPOINT_SECONDS
+        saving = self.step % self.config.checkpoint_every == 0 or overdue
+        looking = self.step % self.config.evaluate_every == 0 and self.share < 1.0
+        if not (self.step % self.config.log_every == 0 or saving or looking or self.share >= 1.0):
             return
-        with fail_together(accelerator):
-            if main:
-                save_checkpoint(checkpoints, step, plain, wrapped.optimizer, state)
+        self._log()
+        if looking:
+            self._look()
+        if saving:
+            self._save()
+            self.saved_at = self.seconds
+        self._begin_timing()
 
-    bar = Progress(
-        TextColumn(label),
-        BarColumn(),
-        TextColumn(
-            "{task.percentage:>3.0f} %  step {task.fields[step]}  loss {task.fields[loss]}  {task.fields[speed]}"
-        ),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not main or not sys.stderr.isatty(),
-    )
-    with stop_requests() as stops, ThreadPoolExecutor(1) as ahead, bar:
-        line = bar.add_task("", total=1.0, step=step, loss="-", speed="")
+    def _log(self) -> None:
+        """Write down the means since the last time."""
+        means = self.totals.means(self.accelerator)
+        self._refuse_nan(means)
+        speed = self.timed * self.config.batch / (time.monotonic() - self.timed_since)
+        if self.records is not None:
+            self.records.write("metrics", self.step, {**means, "learning_rate": self.rate})
+            timing = {f"{self.unit}_per_second": speed, "elapsed_seconds": self.elapsed}
+            self.records.write("speed", self.step, {**timing, "processes": self.accelerator.num_processes})
+        self.note = f"step {self.step:,}, loss {means['loss']:.4f}, {speed:,.0f} {self.unit}/s"
+        self.totals.clear()
 
-        def draw_step(number: int) -> list[B]:
-            return draw_parts(task, number, config, accelerator)
+    def _refuse_nan(self, means: dict[str, float]) -> None:
+        for name, value in means.items():
+            if not math.isfinite(value):
+                error = DivergedError(
+                    f"step {self.step}: {name} is {value}. The last checkpoint is intact; use a lower "
+                    "--train.learning_rate, a longer --train.warmup or --train.precision bf16 instead of fp16, in a "
+                    "new --out folder."
+                )
+                error.told = not self.main  # the means are those of all processes
+                raise error
 
-        waiting: Future[list[B]] = ahead.submit(draw_step, step)
-        since, timed, saved = time.monotonic(), 0, elapsed
-        seconds = clock.elapsed if length.steps else common_seconds(accelerator, clock.elapsed, 0, 0.0)
-        progress = length.progress(step, seconds)
-        while progress < 1.0 and not agreed(accelerator, bool(stops), step):
-            batches = waiting.result()
-            waiting = ahead.submit(draw_step, step + 1)
-            rate = learning_rate_at(progress, peak=config.learning_rate, warmup=config.warmup)
-            for group in wrapped.param_groups:
-                group["lr"] = rate
-            batches = compare_parts(task, module, batches, accelerator)
-            for number, batch in enumerate(batches):
-                last = number == len(batches) - 1
-                with contextlib.nullcontext() if last else accelerator.no_sync(module):
-                    moved = move_to(batch, accelerator.device)
-                    with accelerator.autocast():
-                        losses = task.loss(module, moved)
-                    accelerator.backward(losses["loss"] / len(batches))
-                for name, value in losses.items():
-                    sums[name] = sums.get(name, 0.0) + value.detach() / len(batches)
-            limit = config.clip_norm or float("inf")
-            norm = accelerator.clip_grad_norm_(module.parameters(), limit)
-            norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
-            sums["gradient_norm"] = sums.get("gradient_norm", 0.0) + norm.detach()
-            wrapped.step()
-            wrapped.zero_grad()
-            step, counted, timed = step + 1, counted + 1, timed + 1
-            seconds = (
-                clock.elapsed if length.steps else common_seconds(accelerator, clock.elapsed, step, seconds)
-            )
-            progress = length.progress(step, seconds)
-            overdue = length.steps is None and seconds - saved > CHECKPOINT_SECONDS
-            saving = step % config.checkpoint_every == 0 or overdue
-            looking = step % config.evaluate_every == 0 and progress < 1.0
-            if step % config.log_every == 0 or saving or looking or progress >= 1.0:
-                means = {
-                    name: float(accelerator.reduce(value / counted, "mean")) for name, value in sums.items()
-                }
-                _refuse_nan(means, step, accelerator)
-                speed = timed * config.batch / (time.monotonic() - since)
-                if records is not None:
-                    records.write("metrics", step, {**means, "learning_rate": rate})
-                    timing = {f"{unit}_per_second": speed, "elapsed_seconds": clock.elapsed}
-                    records.write("speed", step, {**timing, "processes": accelerator.num_processes})
-                shown = f"{means['loss']:.4f}"
-                bar.update(line, completed=progress, step=step, loss=shown, speed=f"{speed:.0f} {unit}/s")
-                sums, counted = {}, 0
-            if looking:
-                metrics = _evaluate(task, accelerator, plain, records, step)
-            if saving:
-                save()
-                saved = seconds
-            if counted == 0:
-                timed, since = 0, time.monotonic()
-        waiting.cancel()
-        finished = progress >= 1.0
-        if finished and not judged:  # by a run that was killed between its last checkpoint and its end
-            judged = True
-            metrics = _evaluate(task, accelerator, plain, records, step)
-        save()
-    if records is not None:
-        records.close()
-    if not finished and stops and stops[0] == signal.SIGINT:
-        raise KeyboardInterrupt
-    return Outcome(step, finished, metrics, whole_weights(accelerator, plain))
+    def _look(self) -> None:
+        """Judge the module on held-out data."""
+        plain, self.metrics = self.stepper.plain, {}
+        with fail_together(self.accelerator):
+            if self.main or is_sharded(self.accelerator):
+                plain.eval()
+                # Parts of the network may be called by themselves, without the whole one's gathering.
+                with torch.no_grad(), gathered(plain):
+                    self.metrics = self.task.evaluate(plain, self.step)
+                plain.train()
+            if self.records is not None:
+                self.records.write("metrics", self.step, self.metrics)
 
+    def _save(self) -> None:
+        """Write a checkpoint."""
+        state = {
+            "elapsed": self.elapsed,
+            "identity": self.identity,
+            "samples": self.step * self.config.batch,
+            "counted": self.totals.steps,
+            "judged": self.judged,
+            "metrics": self.metrics,
+            "sums": self.totals.saved(self.accelerator),
+        }
+        plain, optimizer = self.stepper.plain, self.stepper.optimizer
+        if is_sharded(self.accelerator):
+            save_sharded_checkpoint(self.accelerator, self.checkpoints, self.step, plain, optimizer, state)
+            return
+        with fail_together(self.accelerator):
+            if self.main:
+                save_checkpoint(self.checkpoints, self.step, plain, optimizer, state)
 
-def _refuse_nan(means: dict[str, float], step: int, accelerator: Accelerator) -> None:
-    for name, value in means.items():
-        if value != value or value in (float("inf"), float("-inf")):
-            error = DivergedError(
-                f"step {step}: {name} is {value}. The last checkpoint is intact; use a lower --train.learning_rate, "
-                "a longer --train.warmup or --train.precision bf16 instead of fp16, in a new --out folder."
-            )
-            error.told = not accelerator.is_main_process  # the means are those of all processes
-            raise error
-
-
-def _evaluate(
-    task: Task[B], accelerator: Accelerator, plain: nn.Module, records: Records | None, step: int
-) -> dict[str, float]:
-    metrics: dict[str, float] = {}
-    with fail_together(accelerator):
-        if records is not None or is_sharded(accelerator):
-            plain.eval()
-            # Parts of the network may be called by themselves, without the whole one's gathering.
-            with torch.no_grad(), gathered(plain):
-                metrics = task.evaluate(plain, step)
-            plain.train()
-        if records is not None:
-            records.write("metrics", step, metrics)
-    return metrics
+    def end(self) -> Outcome:
+        """Judge a finished model once, save, and return how it ended."""
+        finished = self.share >= 1.0
+        if finished and not self.judged:  # by a run that was killed between its last checkpoint and its end
+            self.judged = True
+            self._look()
+        self._save()
+        if self.records is not None:
+            self.records.close()
+        if finished:
+            return Outcome(self.step, True, self.metrics, whole_weights(self.accelerator, self.stepper.plain))
+        LOG.info("stopped at step %d; the same command goes on from there.", self.step)
+        self.accelerator.wait_for_everyone()  # a launcher ends the others as soon as one has left
+        return Outcome(self.step, False, self.metrics, {}, self.stopped_by)

@@ -1,4 +1,4 @@
-"""Muon: each matrix inside the blocks moves by its orthogonalised momentum, all the rest by AdamW."""
+"""Muon: some matrices move by their orthogonalised momentum, all the rest by AdamW."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _orthogonalise_whole(matrix: Tensor) -> Tensor:
 
 
 class Muon(Optimizer):
-    """Muon for the matrices inside a network's blocks, AdamW for everything else, at one learning rate.
+    """Muon for a network's inner matrices, AdamW for everything else, at one learning rate.
 
     The orthogonalised step is scaled to the size that AdamW's usually has, so a learning rate and a weight decay
     that suit AdamW suit both.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +15,18 @@ from audiomae.training.settings import LoopSettings
 __all__ = ["empty_state", "fill_state", "make_optimizer", "named_state"]
 
 
-def make_optimizer(module: nn.Module, config: LoopSettings) -> Optimizer:
+def make_optimizer(module: nn.Module, config: LoopSettings, units: Sequence[nn.Module] = ()) -> Optimizer:
     """Return the optimiser, which decays matrices only; AdamW is fused on a GPU, or where the module asks for it.
 
+    Args:
+        module: What is trained.
+        config: How to train.
+        units: Parts of it whose linear layers Muon moves; AdamW moves the rest.
+
     Raises:
-        ConfigError: If Muon is asked for and the module has no blocks.
+        ConfigError: If Muon is asked for and there are no such layers.
     """
-    turned = _block_matrices(module) if config.optimizer == "muon" else []
+    turned = _matrices(units) if config.optimizer == "muon" else []
     taken = {id(value) for value in turned}
     others = [value for value in module.parameters() if value.requires_grad and id(value) not in taken]
     groups = [
@@ -34,16 +39,15 @@ def make_optimizer(module: nn.Module, config: LoopSettings) -> Optimizer:
         return AdamW(groups, lr=rate, betas=betas, fused=fused)
     if not turned:
         raise ConfigError(
-            "train.optimizer muon moves the matrices inside a network's blocks, and this one has none. Use adamw."
+            "train.optimizer muon moves the matrices of linear layers that repeat, as in a transformer's blocks, and "
+            "this network has none. Use --train.optimizer adamw."
         )
     return Muon(turned, groups, lr=rate, weight_decay=config.weight_decay, betas=betas, fused=fused)
 
 
-def _block_matrices(module: nn.Module) -> list[Tensor]:
-    """Return the matrices of linear layers that stand in a row of blocks: not a network's first and last ones."""
-    rows = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
-    layers = [part for row in rows for part in row.modules() if isinstance(part, nn.Linear)]
-    # Once each, where rows hold rows.
+def _matrices(units: Sequence[nn.Module]) -> list[Tensor]:
+    """Return the weights of the units' linear layers that are trained, each once."""
+    layers = [part for unit in units for part in unit.modules() if isinstance(part, nn.Linear)]
     weights: dict[Tensor, None] = dict.fromkeys(part.weight for part in layers)
     return [weight for weight in weights if weight.requires_grad]
 

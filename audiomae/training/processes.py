@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -13,16 +13,14 @@ from accelerate.utils import FullyShardedDataParallelPlugin
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.fsdp import FSDPModule
+from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
 from torch.optim import Optimizer
 
 from audiomae.errors import ConfigError
-from audiomae.training.batches import move_to, pin
 from audiomae.training.ranks import fail_together, is_sharded
 from audiomae.training.settings import LoopSettings
 
 __all__ = [
-    "compare_parts",
-    "draw_parts",
     "gathered",
     "make_accelerator",
     "prepare",
@@ -30,28 +28,6 @@ __all__ = [
     "share_of",
     "whole_weights",
 ]
-
-BLOCK = "Block"
-"""Class whose instances FSDP gathers one at a time."""
-
-
-B = TypeVar("B", bound=tuple[Any, ...])
-Drawn = TypeVar("Drawn", bound=tuple[Any, ...], covariant=True)
-
-
-class Draws(Protocol[Drawn]):
-    """What batches come from."""
-
-    def draw(self, step: int, share: slice) -> Drawn:
-        """Return a share of the samples of a step, on the CPU."""
-
-
-@runtime_checkable
-class Compares(Protocol[B]):
-    """A task whose loss compares the samples of a step with each other."""
-
-    def compare(self, module: nn.Module, parts: list[B]) -> list[B]:
-        """Return the parts of a step, each with what its loss needs of the others."""
 
 
 def make_accelerator(config: LoopSettings) -> Accelerator:
@@ -89,20 +65,30 @@ def _fsdp(config: LoopSettings) -> FullyShardedDataParallelPlugin | None:
     return FullyShardedDataParallelPlugin(
         fsdp_version=2,
         reshard_after_forward=True,
-        auto_wrap_policy="transformer_based_wrap",
-        transformer_cls_names_to_wrap=[BLOCK],
+        auto_wrap_policy="no_wrap",  # until `prepare` knows the units
         state_dict_type="SHARDED_STATE_DICT",
         cpu_ram_efficient_loading=False,
     )
 
 
 def prepare(
-    accelerator: Accelerator, module: nn.Module, optimizer: Optimizer
+    accelerator: Accelerator, module: nn.Module, optimizer: Optimizer, units: Sequence[nn.Module]
 ) -> tuple[nn.Module, Any, nn.Module]:
-    """Return the module and optimiser to train with, and the module without wrappers."""
-    plugin = accelerator.state.fsdp_plugin if is_sharded(accelerator) else None
-    if plugin is not None and not any(type(part).__name__ == BLOCK for part in module.modules()):
-        plugin.auto_wrap_policy = None  # a small network is one part
+    """Return the module and optimiser to train with, and the module without wrappers.
+
+    Args:
+        accelerator: From `make_accelerator`.
+        module: What is trained.
+        optimizer: What moves it.
+        units: Parts of it that FSDP gathers one at a time, unless the launcher says which.
+    """
+    if is_sharded(accelerator):
+        plugin = accelerator.state.fsdp_plugin
+        if not units:
+            plugin.auto_wrap_policy = None  # a small network is one part
+        elif plugin.auto_wrap_policy is None:
+            plugin.auto_wrap_policy = transformer_auto_wrap_policy
+            plugin.transformer_cls_names_to_wrap = sorted({type(unit).__name__ for unit in units})
     prepared, wrapped = accelerator.prepare(module, optimizer)
     return prepared, wrapped, accelerator.unwrap_model(prepared, keep_torch_compile=False)
 
@@ -114,24 +100,6 @@ def set_threads(threads: int, processes: int) -> None:
     torch.set_num_threads(threads or (int(given) if given else max(1, cores // processes)))
 
 
-def draw_parts(task: Draws[B], step: int, config: LoopSettings, accelerator: Accelerator) -> list[B]:
-    """Return what this process takes of a step, a batch for each part of its accumulation, ready to be moved."""
-    parts = range(config.accumulate)
-    drawn = [task.draw(step, share_of(config, accelerator, part)) for part in parts]
-    if accelerator.device.type != "cuda":
-        return drawn
-    return [pin(batch) for batch in drawn]
-
-
-def compare_parts(task: Draws[B], module: nn.Module, batches: list[B], accelerator: Accelerator) -> list[B]:
-    """Return the parts of a step, each with what its loss needs of the others: cutting a step changes nothing."""
-    if len(batches) == 1 or not isinstance(task, Compares):
-        return batches
-    moved = [move_to(batch, accelerator.device) for batch in batches]
-    with accelerator.autocast():
-        return task.compare(module, moved)
-
-
 def share_of(config: LoopSettings, accelerator: Accelerator, part: int) -> slice:
     """Return the samples of a global batch that this process takes in one part of its accumulation."""
     size = config.batch // (accelerator.num_processes * config.accumulate)
@@ -141,7 +109,7 @@ def share_of(config: LoopSettings, accelerator: Accelerator, part: int) -> slice
 
 @contextlib.contextmanager
 def gathered(plain: nn.Module) -> Iterator[None]:
-    """Hold the weights outside of blocks whole on every process; every process calls it."""
+    """Hold the weights outside of a task's units whole on every process; every process calls it."""
     if isinstance(plain, FSDPModule):
         plain.unshard()
     try:

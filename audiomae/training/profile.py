@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from itertools import pairwise
+from typing import Any, TypeVar, get_args
 
 import torch
 from accelerate import Accelerator
 from torch.optim import Optimizer
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-from audiomae.training.batches import move_to
-from audiomae.training.loop import Task
-from audiomae.training.optimizer import make_optimizer
-from audiomae.training.processes import compare_parts, draw_parts, prepare
 from audiomae.training.settings import LoopSettings
+from audiomae.training.step import Phase, Stepper, Totals
+from audiomae.training.task import Task
 
-__all__ = ["PHASES", "Profile", "Stepper", "count_flops", "matrix_peak", "profile_steps"]
+__all__ = ["PHASES", "Profile", "count_flops", "matrix_peak", "profile_steps"]
 
-PHASES = ("waiting for data", "copy to the device", "forward", "backward", "clip and optimiser")
+WAITING = "waiting for data"
+PHASES: tuple[str, ...] = (WAITING, *get_args(Phase))
 
 B = TypeVar("B", bound=tuple[Any, ...])
 
@@ -61,9 +60,11 @@ class _Marks:
     def __init__(self, device: torch.device) -> None:
         self.on_gpu = device.type == "cuda"
         self.moments: list[Any] = []
+        self.phases: list[str] = []
 
-    def mark(self) -> None:
-        """Note the moment at which everything asked for so far is done."""
+    def mark(self, phase: str) -> None:
+        """Note the moment at which everything asked for so far is done, and which phase ends with it."""
+        self.phases.append(phase)
         if not self.on_gpu:
             self.moments.append(time.perf_counter())
             return
@@ -75,63 +76,15 @@ class _Marks:
         """Return the seconds between neighbouring moments, once the device has passed them all."""
         if self.on_gpu:
             torch.cuda.synchronize()
-            return [
-                one.elapsed_time(other) / 1000
-                for one, other in zip(self.moments, self.moments[1:], strict=False)
-            ]
-        return [other - one for one, other in zip(self.moments, self.moments[1:], strict=False)]
+            return [one.elapsed_time(other) / 1000 for one, other in pairwise(self.moments)]
+        return [other - one for one, other in pairwise(self.moments)]
 
-
-class Stepper(Generic[B]):
-    """The training loop's step, without records and checkpoints: the same draw, loss, clipping and optimiser.
-
-    Args:
-        task: Model, data and loss.
-        config: How to train.
-        accelerator: From `make_accelerator`.
-        optimizer: Another one than the loop's, to compare.
-    """
-
-    def __init__(
-        self,
-        task: Task[B],
-        config: LoopSettings,
-        accelerator: Accelerator,
-        optimizer: Optimizer | None = None,
-    ) -> None:
-        self.task, self.config, self.accelerator = task, config, accelerator
-        chosen = make_optimizer(task.module, config) if optimizer is None else optimizer
-        self.module, self.optimizer, _ = prepare(accelerator, task.module, chosen)
-
-    def draw(self, number: int) -> list[B]:
-        """Return this process's parts of a step, on the CPU."""
-        return draw_parts(self.task, number, self.config, self.accelerator)
-
-    def run(self, batches: list[B], marks: _Marks | None = None) -> list[int]:
-        """Make one step; return the phase that each span between two marks belongs to."""
-        phases: list[int] = []
-
-        def mark(phase: int) -> None:
-            phases.append(phase)
-            if marks is not None:
-                marks.mark()
-
-        batches = compare_parts(self.task, self.module, batches, self.accelerator)
-        for number, batch in enumerate(batches):
-            last = number == len(batches) - 1
-            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.module):
-                moved = move_to(batch, self.accelerator.device)
-                mark(1)
-                with self.accelerator.autocast():
-                    loss = self.task.loss(self.module, moved)["loss"]
-                mark(2)
-                self.accelerator.backward(loss / len(batches))
-                mark(3)
-        self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.clip_norm or float("inf"))
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        mark(4)
-        return phases
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds of each phase."""
+        found = dict.fromkeys(PHASES, 0.0)
+        for phase, span in zip(self.phases[1:], self.spans(), strict=True):
+            found[phase] += span
+        return found
 
 
 def profile_steps(
@@ -154,7 +107,7 @@ def profile_steps(
         steps: Steps on the clock, after some to warm up.
         optimizer: Another one than the loop's.
     """
-    stepper = Stepper(task, config, accelerator, optimizer)
+    stepper, totals = Stepper(task, config, accelerator, optimizer), Totals({}, 0, accelerator.device)
     flops = count_flops(stepper)
     before = matrix_peak(accelerator.device, config.precision)
     with ThreadPoolExecutor(1) as ahead:
@@ -162,24 +115,20 @@ def profile_steps(
         for number in range(2, 2 + WARM_UP):
             batches = waiting.result()
             waiting = ahead.submit(stepper.draw, number)
-            stepper.run(batches)
+            stepper.step(batches, totals)
         _settle(accelerator)
-        marks, phases = _Marks(accelerator.device), []
+        marks = _Marks(accelerator.device)
         started = time.perf_counter()
-        marks.mark()
+        marks.mark("")
         for number in range(2 + WARM_UP, 2 + WARM_UP + steps):
             batches = waiting.result()
             waiting = ahead.submit(stepper.draw, number)
-            marks.mark()
-            phases.append(0)
-            phases += stepper.run(batches, marks)
-        spans = marks.spans()
+            marks.mark(WAITING)
+            stepper.step(batches, totals, mark=marks.mark)
+        seconds = {phase: span / steps for phase, span in marks.seconds().items()}
         _settle(accelerator)
         taken = (time.perf_counter() - started) / steps
         waiting.result()
-    seconds = dict.fromkeys(PHASES, 0.0)
-    for phase, span in zip(phases, spans, strict=True):
-        seconds[PHASES[phase]] += span / steps
     processes = accelerator.num_processes
     # Measured on both sides of the steps, as another program may have had the machine for a while.
     peak = max(before, matrix_peak(accelerator.device, config.precision)) * processes
@@ -207,7 +156,7 @@ def count_flops(stepper: Stepper[Any]) -> int:
         torch.compiler.set_stance("force_eager"),
         FlopCounterMode(display=False, custom_mapping=on_cpu) as counter,
     ):
-        stepper.run(batches)
+        stepper.step(batches, Totals({}, 0, stepper.accelerator.device))
     return int(counter.get_total_flops())
 
 
@@ -234,8 +183,8 @@ def matrix_peak(device: torch.device, precision: str, *, size: int = 0, rounds: 
     out = torch.empty_like(left)
     torch.mm(left, left, out=out)
     marks = _Marks(device)
-    marks.mark()
+    marks.mark("")
     for _ in range(rounds):
         torch.mm(left, left, out=out)
-        marks.mark()
+        marks.mark("product")
     return 2 * rows**3 / min(marks.spans())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from types import FrameType
 
@@ -14,7 +15,7 @@ from accelerate.utils import DistributedType, broadcast, gather_object
 from audiomae.errors import AudiomaeError, ConfigError, PeerError
 
 __all__ = [
-    "agreed",
+    "agreed_signal",
     "common_seconds",
     "fail_together",
     "is_sharded",
@@ -45,6 +46,9 @@ def is_sharded(accelerator: Accelerator) -> bool:
 def stop_requests() -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM instead of dying in the middle of a step; a second one interrupts."""
     received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # where signals do not arrive
+        yield received
+        return
 
     def note(number: int, _frame: FrameType | None) -> None:
         if received and number == signal.SIGINT:
@@ -79,14 +83,20 @@ def common_seconds(accelerator: Accelerator, seconds: float, step: int, last: fl
     return float(broadcast(torch.tensor([seconds], device=accelerator.device)).item())
 
 
-def agreed(accelerator: Accelerator, wish: bool, step: int) -> bool:
-    """Return whether any process wishes to stop, so that all stop at the same step."""
+def agreed_signal(accelerator: Accelerator, received: int, step: int) -> int:
+    """Return the number of a signal that any process has received, so that all stop at the same step; 0 for none.
+
+    Args:
+        accelerator: The processes.
+        received: What this one has received; 0 for none.
+        step: Steps made; on a GPU the processes ask each other every ten.
+    """
     if accelerator.num_processes == 1:
-        return wish
+        return received
     if not _asks_at(accelerator, step):
-        return False
-    flag = torch.tensor([float(wish)], device=accelerator.device)
-    return bool(accelerator.reduce(flag, "sum").item() > 0)
+        return 0
+    numbers = accelerator.gather(torch.tensor([received], device=accelerator.device))
+    return int(numbers.max().item())
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from audiomae.errors import ConfigError, FingerprintError
 from audiomae.training.ranks import fail_together
 
 __all__ = ["FREE", "claim_run", "held_run", "identify"]
+
+LOG = logging.getLogger(__name__)
 
 FREE = ("log_every", "evaluate_every", "checkpoint_every", "threads", "compile", "sharding")
 """Settings under `train` that may change from one session of a run to the next."""
@@ -60,7 +62,7 @@ def held_run(
                 claim_run(out, identity, settings, given, name, resume=resume)
         finished = (out / "result.json").exists()
         if finished and main:
-            print(f"{out}: was finished before; nothing to do.", file=sys.stderr)
+            LOG.info("%s: was finished before; nothing to do.", out)
         yield not finished
 
 

@@ -78,7 +78,7 @@ def test_the_pieces_hold_every_parameter(size):
 def test_the_optimiser_keeps_as_much_as_is_said(optimizer):
     sizes = ModelSettings(width=64, depth=2, heads=2, decoder_width=32, decoder_depth=1, projection=16)
     module = Autoencoder(sizes)
-    made = make_optimizer(module, LoopSettings(optimizer=optimizer))
+    made = make_optimizer(module, LoopSettings(optimizer=optimizer), module.blocks)
     for parameter in module.parameters():
         parameter.grad = torch.ones_like(parameter)
     made.step()

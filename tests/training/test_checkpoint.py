@@ -34,7 +34,7 @@ def blocks(*, width: int = 4, seed: int = 0) -> tuple[nn.Module, torch.optim.Opt
         torch.manual_seed(seed)
         row = nn.ModuleList([nn.Linear(width, width), nn.Linear(width, width)])
     module = Row(module[0], row, module[2])
-    return module, make_optimizer(module, LoopSettings(optimizer="muon", learning_rate=1e-2))
+    return module, make_optimizer(module, LoopSettings(optimizer="muon", learning_rate=1e-2), row)
 
 
 class Row(nn.Module):

@@ -29,6 +29,9 @@ class Line:
         nn.init.zeros_(self.module.bias)
         self.judged: list[int] = []
 
+    def units(self) -> list[nn.Module]:
+        return []
+
     def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
         points = torch.randn(8, 1, generator=torch.Generator().manual_seed(step))[share]
         return points, 3 * points

@@ -56,9 +56,9 @@ def test_nothing_to_turn_stays_nothing():
     assert not orthogonalise(torch.zeros(4, 6)).any()
 
 
-def test_only_matrices_inside_blocks_are_turned():
+def test_only_matrices_inside_the_units_are_turned():
     module = Blocks()
-    optimizer = make_optimizer(module, CONFIG)
+    optimizer = make_optimizer(module, CONFIG, module.blocks)
     turned = optimizer.param_groups[0]["params"]
     assert [id(value) for value in turned] == [id(block.weight) for block in module.blocks]
     every = [id(value) for group in optimizer.param_groups for value in group["params"]]
@@ -73,14 +73,14 @@ def test_a_first_step_is_what_the_formula_says():
     assert weight.grad is not None
     # From rest, the momentum and the look ahead are both multiples of the gradient, which turning takes away.
     expected = before * (1 - 1e-2 * 0.1) - 1e-2 * 0.2 * math.sqrt(16) * orthogonalise(weight.grad)
-    make_optimizer(module, CONFIG).step()
+    make_optimizer(module, CONFIG, module.blocks).step()
     assert torch.allclose(weight, expected, atol=1e-6)
 
 
 def test_all_else_moves_as_adamw_would_move_it():
     ours, theirs = Blocks(), Blocks()
     optimizers = (
-        make_optimizer(ours, CONFIG),
+        make_optimizer(ours, CONFIG, ours.blocks),
         make_optimizer(theirs, LoopSettings(learning_rate=1e-2, weight_decay=0.1)),
     )
     for step in range(3):
@@ -99,7 +99,7 @@ def test_all_else_moves_as_adamw_would_move_it():
 def test_it_fits_what_it_is_shown_wrapped_as_the_loop_wraps_it():
     """The wrapper puts groups and state of its own in place."""
     module = Blocks()
-    wrapped = Accelerator(cpu=True).prepare(make_optimizer(module, CONFIG))
+    wrapped = Accelerator(cpu=True).prepare(make_optimizer(module, CONFIG, module.blocks))
     assert isinstance(wrapped.optimizer, Muon)
     losses = []
     for step in range(40):
@@ -111,6 +111,6 @@ def test_it_fits_what_it_is_shown_wrapped_as_the_loop_wraps_it():
     assert losses[-1] < 0.2 * losses[0]
 
 
-def test_a_network_without_blocks_is_refused():
-    with pytest.raises(ConfigError, match=r"this one has none\. Use adamw"):
+def test_a_network_without_units_is_refused():
+    with pytest.raises(ConfigError, match=r"this network has none\. Use --train\.optimizer adamw"):
         make_optimizer(nn.Linear(3, 2), CONFIG)

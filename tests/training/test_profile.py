@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audiomae.training.processes import make_accelerator
-from audiomae.training.profile import PHASES, Profile, Stepper, count_flops, matrix_peak, profile_steps
+from audiomae.training.profile import PHASES, Profile, count_flops, matrix_peak, profile_steps
 from audiomae.training.settings import LoopSettings
+from audiomae.training.step import Stepper
 
 CONFIG = LoopSettings(batch=8, threads=1)
 
@@ -21,6 +22,9 @@ class Lines:
         self.module: nn.Module = nn.Sequential(nn.Linear(16, 32), nn.Linear(32, 4))
         self.attention = attention
         self.drawn: list[int] = []
+
+    def units(self) -> list[nn.Module]:
+        return []
 
     def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
         self.drawn.append(step)

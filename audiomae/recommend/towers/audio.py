@@ -7,6 +7,7 @@ just computed overwrite the cache (a memory bank), so nothing is encoded twice f
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -194,6 +195,10 @@ class AudioTask(TowerTask):
         self.encoder = encoder
         self.audio = AudioTowers(encoder, towers, content)
         self.module = self.audio
+
+    def units(self) -> Sequence[nn.Module]:
+        """Return the blocks of the audio encoder."""
+        return self.audio.network.blocks
 
     def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
         """Return what `TowerTask.draw` does, and a clip of each track of this share."""

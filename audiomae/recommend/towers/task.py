@@ -5,7 +5,7 @@ Every draw is a function of (seed, step): a run that goes on, or has other proce
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,6 +150,10 @@ class TowerTask:
         counts = np.bincount(self.examples.items, minlength=self.examples.shape[1])
         self.played = np.flatnonzero(counts)
         self.offsets = log_offsets(counts, negatives, batch, objective.popularity)
+
+    def units(self) -> Sequence[nn.Module]:
+        """Return nothing: the towers are small, and one part."""
+        return ()
 
     def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
         """Return what `loss` takes, on the CPU: users, their histories, positives, negatives and masks."""
