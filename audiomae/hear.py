@@ -1,6 +1,6 @@
 """The common API of the HEAR 2021 challenge, so that its evaluation kit can judge a trained model.
 
-    model = load_model("run/")
+    model = load_model()  # the model in the package; load_model("run/") for one of yours
     scenes = get_scene_embeddings(audio, model)  # (sounds, scene_embedding_size)
     moments, milliseconds = get_timestamp_embeddings(audio, model)
 
@@ -44,17 +44,17 @@ class HearModel(nn.Module):
         self.log_mel = LogMel(embedder.mel)
 
 
-def load_model(model_file_path: str | os.PathLike[str] = "run") -> HearModel:
+def load_model(model_file_path: str | os.PathLike[str] = "tiny") -> HearModel:
     """Load a model for HEAR.
 
     Args:
-        model_file_path: Run folder, or a file in it.
+        model_file_path: Run folder, a file in it, or the name of a model in the package; `tiny` by default.
 
     Raises:
         MissingError: If there is no model.
     """
     path = Path(model_file_path)
-    return HearModel(load(path.parent if path.is_file() else path))
+    return HearModel(load(path.parent if path.is_file() else path, device="cpu"))
 
 
 def get_scene_embeddings(audio: Tensor, model: HearModel) -> Tensor:
@@ -72,7 +72,9 @@ def get_scene_embeddings(audio: Tensor, model: HearModel) -> Tensor:
         DataError: If the audio has another shape or is not finite.
     """
     _check(audio)
-    vectors = model.embedder.embed(audio.detach().cpu(), model.sample_rate, batch=SOUNDS_AT_ONCE)
+    vectors = model.embedder.embed(
+        audio.detach().cpu(), model.sample_rate, channels="none", batch=SOUNDS_AT_ONCE
+    )
     return torch.from_numpy(vectors).to(audio.device)
 
 

@@ -26,7 +26,7 @@ from audiomae.audio.ffmpeg import ffmpeg_version, open_ffmpeg
 from audiomae.audio.mp3 import count_samples
 from audiomae.errors import DecodeError
 
-__all__ = ["decode", "decode_blocks", "decoder_versions"]
+__all__ = ["LOUDEST", "decode", "decode_blocks", "decoder_versions"]
 
 BLOCK_VALUES = 1 << 18
 """Samples times channels read at once."""

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import overload
 
 import numpy as np
 import torch
@@ -75,6 +76,30 @@ class MelSettings:
     def frames(self, samples: int) -> int:
         """Return how many frames `samples` samples give: one for each hop, and one more."""
         return samples // self.hop_samples + 1
+
+    def frames_of(self, seconds: float) -> int:
+        """Return the frames that a duration takes, to the nearest one.
+
+        Example:
+            >>> MelSettings().frames_of(5.0)
+            500
+        """
+        return round(seconds * self.sample_rate / self.hop_samples)
+
+    @overload
+    def seconds_of(self, frames: int) -> float: ...
+
+    @overload
+    def seconds_of(self, frames: NDArray[np.int64]) -> NDArray[np.float64]: ...
+
+    def seconds_of(self, frames: int | NDArray[np.int64]) -> float | NDArray[np.float64]:
+        """Return how long frames last, or when they begin, in seconds.
+
+        Example:
+            >>> MelSettings().seconds_of(496)
+            4.96
+        """
+        return frames * self.hop_samples / self.sample_rate
 
 
 def mel_filters(config: MelSettings) -> Tensor:

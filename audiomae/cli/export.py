@@ -13,6 +13,7 @@ from typing import Literal
 import pyarrow.parquet as pq
 import torch
 
+from audiomae.checks import require
 from audiomae.cluster.songs import prepare_on_ray
 from audiomae.cluster.stream import load_ray
 from audiomae.cluster.vectors import embed_on_ray
@@ -25,6 +26,7 @@ from audiomae.disk.stores import is_url, staged, stamp_url
 from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
 from audiomae.model.embedder import Embedder, load
 from audiomae.model.pooling import Pool
+from audiomae.model.released import model_folder
 from audiomae.model.whitening import WhitenKind
 from audiomae.vectors.embed import EmbedParts, Precision, embed_parts
 from audiomae.vectors.job import VectorsJob
@@ -44,16 +46,18 @@ class ExportSettings:
     """Settings of `audiomae export`.
 
     Attributes:
-        inputs: Run folder of a model, then one corpus folder, or audio files and folders; those after the
-            model may be URLs (s3://, gs://, ... as fsspec reads them).
+        inputs: Run folder of a model, or the name of one in the package (tiny), then one corpus folder, or audio
+            files and folders; those after the model may be URLs (s3://, gs://, ... as fsspec reads them).
         out: Vectors folder to write, or URL; the same command goes on with what lies there.
         layer: Encoder block to read vectors from, 1 for the first; what the model recommends by default.
         pool: How the tokens of a clip become one vector; what the model recommends by default.
-        whiten: Dimensions of a whitening, fitted on these clips and stored with the model; 0 for none.
+        whiten: Dimensions of a whitening, fitted on these clips and stored with them, and with a model of your own;
+            0 for none.
         whiten_kind: What the whitening evens out: within, how clips of one track differ; soft, half of that, which
             costs classifiers less and takes more dimensions; or pca, how all clips differ.
         whitening: Whitening to use again: a file, or `model` for the one stored with the model.
-        hop_seconds: Distance between the starts of neighbouring clips, in seconds.
+        hop_seconds: Distance between the starts of neighbouring clips, in seconds; one clip of the model by default,
+            up to the next tenth of a second.
         batch: Clips a forward pass.
         precision: Arithmetic of the forward pass, fp32 or bf16.
         device: Where to compute, such as cpu or cuda:1; auto takes a GPU if there is one. With engine ray, one
@@ -77,7 +81,7 @@ class ExportSettings:
     whiten: int = 0
     whiten_kind: WhitenKind = "within"
     whitening: str | None = None
-    hop_seconds: float = 5.0
+    hop_seconds: float | None = None
     batch: int = 64
     precision: Precision = "fp32"
     device: str = "auto"
@@ -100,8 +104,8 @@ class ExportSettings:
         for name in ("whiten", "threads"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
-        if not 0.01 <= self.hop_seconds <= 3600:
-            raise ConfigError(f"hop_seconds is {self.hop_seconds}; it must be from 0.01 to 3600 seconds.")
+        if self.hop_seconds is not None:
+            require("hop_seconds", self.hop_seconds, least=0.01, most=3600, unit="seconds")
         if self.engine == "ray" and self.device not in ("auto", "cpu", "cuda"):
             raise ConfigError(
                 f"device {self.device!r} is one machine's; with --engine ray use auto, cpu or cuda."
@@ -122,18 +126,18 @@ def export(config: ExportSettings) -> int:
     """
     if config.engine == "ray":
         load_ray()
-    embedder = load(config.inputs[0]).with_pooling(layer=config.layer, pool=config.pool)
-    if config.engine == "local":
-        if config.threads:
-            torch.set_num_threads(config.threads)
-        embedder.to(_pick_device(config.device))
+    local = config.engine == "local"
+    if local and config.threads:
+        torch.set_num_threads(config.threads)
+    embedder = load(config.inputs[0], device=config.device if local else "cpu")
+    embedder = embedder.with_pooling(layer=config.layer, pool=config.pool)
     with staged(config.out, "vectors.json", config.staging) as out, locked(out):
         corpus = _open_corpus(config, embedder, out)
         job = VectorsJob(
             embedder,
             corpus,
             out,
-            Path(config.inputs[0]),
+            model_folder(config.inputs[0]),
             whiten=config.whiten,
             whiten_kind=config.whiten_kind,
             whitening=config.whitening,
@@ -158,19 +162,6 @@ def _engine(config: ExportSettings) -> EmbedParts:
     return partial(
         embed_on_ray, address=config.ray_address, threads=config.threads or 1, device=config.device
     )
-
-
-def _pick_device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"device {name!r} cannot be used ({str(error).splitlines()[0]}). Use cpu."
-        ) from None
-    return device
 
 
 def _open_corpus(config: ExportSettings, embedder: Embedder, out: Path) -> Corpus:

@@ -63,8 +63,8 @@ class PretrainSettings:
         resume: Whether to go on with a run that lies in the folder: auto, or never to refuse such a folder.
         masks: Masks that each clip read is used with; train.batch counts the masked clips.
         augment: How far the clips trained on are changed.
-        init: Run folder of a trained model to begin with instead of random weights: the same sizes and log-mels, any
-            corpus. The learning rate warms up and falls anew.
+        init: Trained model to begin with instead of random weights, its run folder or the name of one in the package
+            (tiny): the same sizes and log-mels, any corpus. The learning rate warms up and falls anew.
         profile: Steps to time instead of training; prints where the time goes and writes no run. 0 trains.
         train: How long, how fast and how carefully to train.
     """

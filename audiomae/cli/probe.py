@@ -46,7 +46,7 @@ class ProbeSettings:
     """Settings of `audiomae probe`.
 
     Attributes:
-        model: Run folder of a model.
+        model: Run folder of a model, or the name of one in the package (tiny).
         labels: CSV with the columns path (relative to it), task and label, and if there fold, track, group.
         tasks: Tasks to ask; all of the file by default. One with `track` in its name is same-track retrieval.
         where: Rows to keep, such as {source: [deb:a, deb:b]}; all by default.

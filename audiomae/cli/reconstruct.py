@@ -32,7 +32,7 @@ class ReconstructSettings:
     """Settings of `audiomae reconstruct`.
 
     Attributes:
-        model: Run folder of a model.
+        model: Run folder of a model, or the name of one in the package (tiny).
         song: Audio file.
         out: Folder for the picture and the sounds.
         start_seconds: Where the clip starts in the song, in seconds; the middle of the song by default.
@@ -67,7 +67,7 @@ def reconstruct(config: ReconstructSettings) -> int:
         DecodeError: If the song cannot be read.
         DataError: If the song is shorter than a clip, or the start lies too late.
     """
-    embedder = load(config.model)
+    embedder = load(config.model, device="cpu")
     mel, sizes, out = embedder.mel, embedder.config, Path(config.out)
     clip, start = _cut(embedder, config)
     try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,186 +17,173 @@ from torch import Tensor
 
 from audiomae.audio.decode import decode_blocks
 from audiomae.audio.mel import LogMel, MelSettings, log_mel_blocks
+from audiomae.checks import require
 from audiomae.corpus.clips import clip_starts
 from audiomae.disk.files import fingerprint_of, read_json, write_json
 from audiomae.disk.tensors import read_tensors, write_tensors
-from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
+from audiomae.errors import AudiomaeError, ConfigError, DataError, FingerprintError, MissingError
 from audiomae.model.autoencoder import Autoencoder
 from audiomae.model.config import ModelSettings
-from audiomae.model.level import normalise_clips
-from audiomae.model.pooling import Pool, pool_tokens, pooled_size
-from audiomae.model.whitening import Whitening
+from audiomae.model.devices import pick_device
+from audiomae.model.pooling import Pool
+from audiomae.model.readout import Readout
+from audiomae.model.released import model_folder
+from audiomae.model.waveforms import Channels, Waveforms, group_waveforms
 
-__all__ = ["FORMAT", "Embedder", "load", "save", "untrained"]
+__all__ = ["Embedder", "FileVector", "load", "save", "untrained"]
 
 FORMAT = "audiomae-model/1"
 
+log = logging.getLogger(__name__)
+
 Vectors = npt.NDArray[np.float32]
+Paths = Path | str | Iterable[Path | str]
+
+
+class FileVector(NamedTuple):
+    """What became of one audio file."""
+
+    path: Path | str
+    """The file, as it was named."""
+    vector: Vectors | None
+    """(dim,), float32; None where the file cannot be used."""
+    error: AudiomaeError | None
+    """Why not; None where it can."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Embedder:
-    """A masked autoencoder with all it takes to turn audio into vectors.
-
-    Attributes:
-        autoencoder: The network, in evaluation mode.
-        mel: Settings of its log-mels.
-        mean: Mean of the log-mels of the corpus it was trained on.
-        std: Their standard deviation.
-        layer: Encoder block that vectors are read from, 1 for the first.
-        pool: How the tokens of a clip become one vector.
-        whiten: A projection applied last, or None.
-        fingerprint: What stands for the weights and settings; vectors carry it.
+class Embedder(Readout):
+    """A masked autoencoder with all it takes to turn sound into vectors; attributes as in `Readout`.
 
     Example:
         >>> model = untrained(ModelSettings(width=16, depth=1, heads=1, decoder_width=16, decoder_depth=1))
-        >>> model.embed(np.zeros((2, 80_000), np.float32), 16_000).shape
-        (2, 80)
+        >>> model.embed(np.zeros((3, 80_000), np.float32), 16_000).shape
+        (3, 80)
     """
 
-    autoencoder: Autoencoder
-    mel: MelSettings
-    mean: float
-    std: float
-    layer: int
-    pool: Pool
-    whiten: Whitening | None = None
-    fingerprint: str = "untrained"
+    def embed(
+        self,
+        waveforms: Waveforms,
+        sample_rate: int,
+        *,
+        channels: Channels | None = None,
+        batch: int = 64,
+    ) -> Vectors:
+        """Embed waveforms: NumPy arrays, torch tensors of any device, or lists.
 
-    @property
-    def config(self) -> ModelSettings:
-        """Sizes of the network."""
-        return self.autoencoder.config
-
-    @property
-    def sample_rate(self) -> int:
-        """Sample rate that the model hears, in Hz; other rates are resampled."""
-        return self.mel.sample_rate
-
-    @property
-    def clip_seconds(self) -> float:
-        """Length of the clips it was trained on, in seconds."""
-        return self.config.clip_frames * self.mel.hop_samples / self.mel.sample_rate
-
-    @property
-    def dim(self) -> int:
-        """Length of a vector."""
-        if self.whiten is not None:
-            return self.whiten.dims
-        return pooled_size(self.config.width, self.config.rows, self.pool)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network lies."""
-        return next(self.autoencoder.parameters()).device
-
-    def to(self, device: torch.device | str) -> Embedder:
-        """Move the network, in place, and return self."""
-        self.autoencoder.to(device)
-        return self
-
-    def with_pooling(
-        self, *, layer: int | None = None, pool: Pool | None = None, whiten: Whitening | None = None
-    ) -> Embedder:
-        """Return the same network read out in another way; None keeps the layer and the pooling.
-
-        Raises:
-            ConfigError: If there is no such layer, or the whitening takes vectors of another length.
-        """
-        changed = dataclasses.replace(self, layer=layer or self.layer, pool=pool or self.pool, whiten=None)
-        if not 1 <= changed.layer <= self.config.depth:
-            raise ConfigError(
-                f"layer {changed.layer} is not one of 1 to {self.config.depth}, the encoder's blocks."
-            )
-        if whiten is not None and len(whiten.mean) != changed.dim:
-            raise ConfigError(
-                f"the whitening takes vectors of {len(whiten.mean)} values; layer {changed.layer} pooled by "
-                f"{changed.pool} gives {changed.dim}. Fit another with --whiten."
-            )
-        return dataclasses.replace(changed, whiten=whiten)
-
-    @torch.inference_mode()
-    def embed_mels(self, log_mels: Float[Tensor, "clips frames mels"]) -> Float[Tensor, "clips values"]:
-        """Embed clips given as natural log-mels.
+        A waveform longer than a clip is cut every `hop_seconds` and its clips' vectors are averaged; a shorter one is
+        one short clip. Level does not matter.
 
         Args:
-            log_mels: Up to a clip's frames, at least one patch; rests below a patch are left out.
-
-        Raises:
-            DataError: If the clips are longer than the model's, or hold other mel bands.
-        """
-        frames, mels = log_mels.shape[1:]
-        if frames > self.config.clip_frames or mels != self.config.mels or frames < self.config.patch_frames:
-            raise DataError(
-                f"log-mels of {frames} frames x {mels} mels; this model takes {self.config.patch_frames} to "
-                f"{self.config.clip_frames} frames x {self.config.mels} mels. Cut longer audio with Embedder.embed."
-            )
-        clips = normalise_clips(log_mels.to(self.device), self.std)
-        vectors = pool_tokens(self.autoencoder.encode(clips, layer=self.layer), self.pool)
-        if self.whiten is not None:
-            vectors = torch.from_numpy(self.whiten.transform(vectors.cpu().numpy()))
-        return vectors
-
-    def embed(self, waveforms: npt.ArrayLike | Tensor, sample_rate: int, *, batch: int = 64) -> Vectors:
-        """Embed waveforms.
-
-        A waveform longer than a clip is cut every 5 s and its clips' vectors are averaged; a shorter one is one
-        short clip. Level does not matter.
-
-        Args:
-            waveforms: (clips, samples) or (samples,), mono, in [-1, 1].
+            waveforms: (samples,), (clips, samples), or a list of waveforms of any lengths. Floats lie in [-1, 1];
+                integers of 8, 16 and 32 bits are scaled to it.
             sample_rate: Their rate, in Hz; resampled where it is not the model's.
+            channels: Where the axis of channels stands in each sound, which are averaged: `first` takes (channels,
+                samples) and (clips, channels, samples), `last` (samples, channels) and (clips, samples, channels).
+                `none` says that (2, samples) are two clips. By default, shapes that stereo has too are refused.
             batch: Clips a forward pass.
 
         Returns:
             (clips, dim), float32.
 
         Raises:
-            DataError: If there are no samples, or some are not finite.
+            ConfigError: If `channels` or `batch` is out of range.
+            DataError: If the shape can be read in two ways, a type has no full scale, there are no samples, or some
+                are not finite or far beyond [-1, 1].
         """
-        sound = np.atleast_2d(np.asarray(waveforms, dtype=np.float32))
-        if sound.ndim != 2 or sound.shape[1] == 0:
-            raise DataError(f"waveforms have shape {sound.shape}; give (clips, samples) or (samples,), mono.")
-        if not np.isfinite(sound).all():
-            raise DataError("waveforms hold samples that are not finite (NaN or infinite); clean them first.")
+        require("batch", batch, least=1)
+        require("sample_rate", sample_rate, least=1, unit="Hz")
+        groups = group_waveforms(waveforms, channels)
+        out = np.empty((sum(len(group.rows) for group in groups), self.dim), np.float32)
+        for group in groups:
+            out[group.rows] = self._embed_equal(group.sounds, sample_rate, batch)
+        return out
+
+    def _embed_equal(
+        self, sounds: Float[np.ndarray, "clips samples"], sample_rate: int, batch: int
+    ) -> Vectors:
+        """Embed mono waveforms of one length."""
         if sample_rate != self.sample_rate:
-            sound = soxr.resample(sound.T, sample_rate, self.sample_rate, quality="HQ").T
+            sounds = soxr.resample(sounds.T, sample_rate, self.sample_rate, quality="HQ").T
         shortest = self.config.patch_frames * self.mel.hop_samples
-        if sound.shape[1] < shortest:
-            sound = np.pad(sound, ((0, 0), (0, shortest - sound.shape[1])))
+        if sounds.shape[1] < shortest:
+            sounds = np.pad(sounds, ((0, 0), (0, shortest - sounds.shape[1])))
         log_mel = LogMel(self.mel)
         rows = []
-        for first in range(0, len(sound), batch):
-            mels = log_mel(torch.from_numpy(np.ascontiguousarray(sound[first : first + batch])))
+        for first in range(0, len(sounds), batch):
+            mels = log_mel(torch.from_numpy(np.ascontiguousarray(sounds[first : first + batch])))
             rows.append(self._embed_long(mels, batch))
         return np.concatenate(rows)
 
-    def embed_files(self, paths: Sequence[Path | str], *, batch: int = 64) -> Vectors:
+    def embed_files(
+        self, paths: Paths, *, batch: int = 64, on_error: Literal["raise", "skip"] = "raise"
+    ) -> Vectors:
         """Embed audio files, one vector each: the mean over its clips.
+
+        Args:
+            paths: One file, or several.
+            batch: Clips a forward pass.
+            on_error: What to do with a file that cannot be used: `raise` its error, or `skip` it with a warning in
+                the log. `iter_files` says which file each vector is of.
+
+        Returns:
+            (files, dim), float32; of the files that were not skipped.
 
         Raises:
             DecodeError: If a file cannot be read.
+            DataError: If a file is too short, or there is none.
+            ConfigError: If `on_error` is something else.
         """
-        if not paths:
+        if on_error not in ("raise", "skip"):
+            raise ConfigError(f"on_error is {on_error!r}; it must be raise or skip.")
+        rows, skipped = [], 0
+        for _, vector, error in self.iter_files(paths, batch=batch):
+            if vector is not None:
+                rows.append(vector)
+            elif error is not None and on_error == "raise":
+                raise error
+            else:
+                skipped += 1
+                log.warning("left out %s", error)
+        if not rows and not skipped:
             raise DataError("embed_files was given no path.")
-        return np.concatenate([self._embed_long(self.mels_of_file(path)[None], batch) for path in paths])
+        return np.stack(rows) if rows else np.empty((0, self.dim), np.float32)
+
+    def iter_files(self, paths: Paths, *, batch: int = 64) -> Iterator[FileVector]:
+        """Embed audio files one by one, in order; a file that cannot be used comes with its error.
+
+        Args:
+            paths: One file, or several.
+            batch: Clips a forward pass.
+
+        Yields:
+            The file, its vector (dim,) or None, and the error or None.
+        """
+        require("batch", batch, least=1)
+        for path in [paths] if isinstance(paths, str | Path) else paths:
+            try:
+                vector = self._embed_long(self.mels_of_file(path)[None], batch)[0]
+            except AudiomaeError as error:
+                yield FileVector(path, None, error)
+            else:
+                yield FileVector(path, vector, None)
 
     def mels_of_file(self, path: Path | str) -> Float[Tensor, "frames mels"]:
         """Read a file's log-mel as a corpus would hold it."""
         blocks: Iterable[npt.NDArray[np.float32]] = decode_blocks(path, self.sample_rate)
         parts = [part.astype(np.float16) for part in log_mel_blocks(blocks, self.mel)]
         mels = torch.from_numpy(np.concatenate(parts)).float()
-        missing = self.config.patch_frames - len(mels)
-        if missing > 0:
+        if len(mels) < self.config.patch_frames:
+            shortest = self.mel.seconds_of(self.config.patch_frames)
             raise DataError(
-                f"{path}: {len(mels)} frames of 10 ms; an embedding needs {self.config.patch_frames}."
+                f"{path}: {self.mel.seconds_of(len(mels)):.2f} s; an embedding needs {shortest:.2f} s. Take a longer "
+                "song."
             )
         return mels
 
     def _embed_long(self, mels: Float[Tensor, "clips frames mels"], batch: int) -> Vectors:
         frames = self.config.clip_frames
-        hop = round(5.0 * self.mel.sample_rate / self.mel.hop_samples)
-        starts = clip_starts(mels.shape[1], frames, hop).tolist()
+        starts = clip_starts(mels.shape[1], frames, self.mel.frames_of(self.hop_seconds)).tolist()
         mels = mels.half().float()
         windows = torch.cat([mels[:, start : start + frames] for start in starts])
         vectors = torch.cat([self.embed_mels(part) for part in torch.split(windows, batch)])
@@ -224,21 +212,24 @@ def _fingerprint(description: dict[str, Any], tensors: dict[str, Tensor]) -> str
     return fingerprint_of({key: description[key] for key in ("model", "mel", "statistics")}, *raw)
 
 
-def load(folder: Path | str) -> Embedder:
-    """Load a trained model from its run folder.
+def load(name: Path | str, *, device: torch.device | str = "auto") -> Embedder:
+    """Load a trained model: one that comes with the package, by its name, or a run folder.
 
     Args:
-        folder: Where `config.json` and `model.safetensors` lie.
+        name: Such as `tiny`, or the folder where `config.json` and `model.safetensors` lie; an existing folder wins
+            over a name.
+        device: Where it computes: `auto`, a GPU if there is one; or such as `cpu` or `cuda:1`.
 
     Raises:
-        MissingError: If a file is not there, cut short or damaged.
+        ConfigError: If the device cannot be used.
+        MissingError: If there is no such model, or a file is cut short or damaged.
         DataError: If it names a pooling that there is not.
         FingerprintError: If the weights are not those the config was written with.
 
     Example:
-        `model = audiomae.load("run/"); vectors = model.embed_files(["song.flac"])`
+        `model = audiomae.load("tiny"); vectors = model.embed_files("song.flac")`
     """
-    folder = Path(folder)
+    place, folder = pick_device(device), model_folder(name)
     described = read_json(folder / "config.json", format=FORMAT)
     if absent := {"model", "mel", "statistics", "readout"} - set(described):
         raise MissingError(f"{folder}/config.json: holds no {', '.join(sorted(absent))}. Take another copy.")
@@ -259,7 +250,7 @@ def load(folder: Path | str) -> Embedder:
         layer=described["readout"]["layer"],
         pool=described["readout"]["pool"],
         fingerprint=described["fingerprint"],
-    )
+    ).to(place)
 
 
 def untrained(like: Embedder | ModelSettings, *, seed: int = 0) -> Embedder:

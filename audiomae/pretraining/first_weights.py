@@ -20,7 +20,7 @@ def open_first(folder: str, sizes: ModelSettings, corpus: Corpus) -> Embedder:
     """Open the model to begin with, and refuse one that does not fit.
 
     Args:
-        folder: Its run folder.
+        folder: Its run folder, or the name of a model in the package.
         sizes: Sizes of the model to train.
         corpus: What it will be trained on.
 
@@ -29,7 +29,7 @@ def open_first(folder: str, sizes: ModelSettings, corpus: Corpus) -> Embedder:
         FingerprintError: If it hears other log-mels than the corpus holds.
         MissingError: If there is no whole model.
     """
-    first = load(folder)
+    first = load(folder, device="cpu")
     for name, value in dataclasses.asdict(first.config).items():
         if name not in FREE and value != getattr(sizes, name):
             raise ConfigError(

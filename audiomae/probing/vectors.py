@@ -56,7 +56,7 @@ def vectors_of_files(
         with torch.inference_mode():
             rows["mel statistics"].append(mel_statistics(log_mel(torch.from_numpy(sounds)).numpy()))
         for name, embedder in embedders.items():
-            rows[name].append(embedder.embed(sounds, embedder.sample_rate))
+            rows[name].append(embedder.embed(sounds, embedder.sample_rate, channels="none"))
         if on_files:
             on_files(len(sounds))
     return {name: np.concatenate(parts) for name, parts in rows.items()}

@@ -26,6 +26,7 @@ from audiomae.corpus.corpus import Corpus
 from audiomae.disk.files import read_json
 from audiomae.errors import ConfigError, FingerprintError, MissingError, StorageError
 from audiomae.model.embedder import Embedder
+from audiomae.model.released import is_released
 from audiomae.model.whitening import Whitening, WhitenKind
 from audiomae.vectors.embed import (
     EmbedParts,
@@ -48,11 +49,11 @@ class VectorsJob:
         embedder: Model with its layer and pooling.
         corpus: Tracks to embed.
         out: Vectors folder, held by this process.
-        model_folder: Where the model lies, for its whitenings.
+        model_folder: Where the model lies, for its whitenings; nothing is written to that of one in the package.
         whiten: Dimensions of a whitening to fit; 0 for none.
         whiten_kind: What it evens out.
         whitening: File of one to use again, or `model`.
-        hop_seconds: Distance between the starts of neighbouring clips.
+        hop_seconds: Distance between the starts of neighbouring clips; None for one clip.
         batch: Clips a forward pass.
         precision: Arithmetic of the forward pass.
         part_clips: Clips in a part, at least.
@@ -70,7 +71,7 @@ class VectorsJob:
         whiten: int,
         whiten_kind: WhitenKind,
         whitening: str | None,
-        hop_seconds: float,
+        hop_seconds: float | None,
         batch: int,
         precision: Precision,
         part_clips: int,
@@ -81,14 +82,14 @@ class VectorsJob:
         self.whiten, self.batch, self.precision = whiten, batch, precision
         self.part_clips, self.overwrite, self.engine = part_clips, overwrite, engine
         mel = corpus.mel
-        self.hop_frames = max(1, round(hop_seconds * mel.sample_rate / mel.hop_samples))
+        self.hop_frames = max(1, mel.frames_of(hop_seconds or embedder.hop_seconds))
         self.clips = count_clips(corpus.frames, embedder.config.clip_frames, self.hop_frames)
         self.settings: dict[str, Any] = {
             "model_fingerprint": embedder.fingerprint,
             "corpus_fingerprint": corpus.fingerprint,
             "layer": embedder.layer,
             "pool": embedder.pool,
-            "hop_seconds": self.hop_frames * mel.hop_samples / mel.sample_rate,
+            "hop_seconds": mel.seconds_of(self.hop_frames),
             "precision": precision,
             "whiten": whiten,
             "whitening_fingerprint": "",
@@ -236,6 +237,11 @@ class VectorsJob:
             folder = self.model_folder / "whitening"
             pattern = f"layer{self.embedder.layer}-{self.embedder.pool}-*.safetensors"
             known = sorted(folder.glob(pattern))
+            if not known and is_released(self.model_folder):
+                raise MissingError(
+                    f"{folder.parent.name}: a model in the package keeps no whitening. Fit one with --whiten 128, and "
+                    "name its file: --whitening vectors/whitening.safetensors."
+                )
             if not known:
                 raise MissingError(f"{folder}: no {pattern}. Fit one: audiomae export ... --whiten 128.")
             if len(known) > 1:
@@ -262,7 +268,7 @@ class VectorsJob:
         if self.whitening is None:
             return
         self._use(self.whitening)
-        if self.whiten and not self._stored().exists():
+        if self.whiten and not is_released(self.model_folder) and not self._stored().exists():
             try:
                 self.whitening.save(self._stored())
             except StorageError as error:

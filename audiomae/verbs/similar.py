@@ -26,7 +26,7 @@ class SimilarSettings:
         vectors: Folder made by `audiomae export`.
         track: Name (track_id) of the track to start from. Give this or file.
         file: Audio file to start from; needs model.
-        model: Run folder of the model that the vectors were made with.
+        model: Run folder of the model that the vectors were made with, or the name of one in the package (tiny).
         k: Songs to show.
         raw: Whether to take cosines of the vectors as they are. Otherwise each entry is first brought to
             mean 0 and deviation 1 over the collection, unless the vectors are whitened.

@@ -19,6 +19,7 @@ from audiomae.corpus.corpus import Corpus
 from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
 from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import load, save, untrained
+from audiomae.model.released import model_folder
 from audiomae.model.whitening import Whitening
 from audiomae.vectors.vectors import Vectors
 from audiomae.vectors.writer import VectorsWriter
@@ -241,3 +242,20 @@ def test_inputs_that_are_not_there_or_do_not_fit_are_refused(tiny_model, small_c
 def test_settings_out_of_range_are_refused(settings, text):
     with pytest.raises(ConfigError, match=text):
         ExportSettings(**{"inputs": ("run", "corpus"), **settings})
+
+
+def test_the_model_in_the_package_keeps_no_whitening_and_is_not_written_to(small_corpus, tmp_path):
+    folder = model_folder("tiny")
+    before = contents(folder)
+    vectors = run(Path("tiny"), small_corpus, tmp_path / "v", whiten=3)
+    assert vectors.meta["model_fingerprint"] == load("tiny").fingerprint
+    assert Whitening.load(tmp_path / "v" / "whitening.safetensors").dims == 3
+    assert contents(folder) == before
+    with pytest.raises(
+        MissingError, match=r"tiny: a model in the package keeps no whitening\. .* --whitening"
+    ):
+        run(Path("tiny"), small_corpus, tmp_path / "w", whitening="model")
+    again = run(
+        Path("tiny"), small_corpus, tmp_path / "w", whitening=str(tmp_path / "v" / "whitening.safetensors")
+    )
+    assert [a.vector.tobytes() for a in again.clips()] == [b.vector.tobytes() for b in vectors.clips()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import soxr
 import torch
 
 import audiomae
-from audiomae.audio.mel import LogMel
+from audiomae.audio.mel import LogMel, MelSettings
 from audiomae.errors import ConfigError, DataError, DecodeError, FingerprintError, MissingError
 from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import Embedder, save, untrained
@@ -174,8 +175,8 @@ def test_waveforms_of_another_shape_are_refused(model, shape):
 
 @pytest.mark.parametrize("seconds", [0.001, 0.1, 0.2, 1.0, 4.0])
 def test_short_clips_have_vectors_too(model, seconds):
-    vectors = model.embed(music(max(seconds, 1.0), clips=2)[:, : round(seconds * RATE)], RATE)
-    assert vectors.shape == (2, model.dim)
+    vectors = model.embed(music(max(seconds, 1.0), clips=3)[:, : round(seconds * RATE)], RATE)
+    assert vectors.shape == (3, model.dim)
     assert np.isfinite(vectors).all()
 
 
@@ -238,10 +239,10 @@ def test_files_that_are_none_or_no_audio_are_refused(model, tmp_path):
     text = Path(tmp_path / "song.wav")
     text.write_text("no music")
     with pytest.raises(DecodeError, match=r"song\.wav"):
-        model.embed_files([text])
+        model.embed_files(text)
     short = tmp_path / "short.wav"
     soundfile.write(short, np.zeros(100, np.float32), RATE)
-    with pytest.raises(DataError, match=r"short\.wav.*an embedding needs 16"):
+    with pytest.raises(DataError, match=r"short\.wav: 0\.01 s; an embedding needs 0\.16 s"):
         model.embed_files([short])
 
 
@@ -265,3 +266,47 @@ def test_a_pooling_that_there_is_not_is_named(model, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(described))
     with pytest.raises(DataError, match="pool 'median' is not one of mean, "):
         audiomae.load(tmp_path)
+
+
+def test_one_path_is_a_file_and_not_its_letters(model, tmp_path):
+    path = tmp_path / "song.wav"
+    soundfile.write(path, music(6.0)[0], RATE)
+    assert np.array_equal(model.embed_files(str(path)), model.embed_files([path]))
+
+
+def test_bad_files_are_skipped_with_a_warning_or_come_with_their_error(model, tmp_path, caplog):
+    good, bad, gone = tmp_path / "good.wav", tmp_path / "bad.wav", tmp_path / "gone.wav"
+    soundfile.write(good, music(6.0)[0], RATE)
+    bad.write_text("no music")
+    files = [bad, good, gone]
+    vectors = model.embed_files(iter(files), on_error="skip")
+    assert np.array_equal(vectors, model.embed_files(good))
+    assert ["bad.wav" in record.message or "gone.wav" in record.message for record in caplog.records] == [
+        True
+    ] * 2
+    assert model.embed_files(bad, on_error="skip").shape == (0, model.dim)
+    found = list(model.iter_files(files))
+    assert [one.path for one in found] == files
+    assert [one.error is None for one in found] == [False, True, False]
+    assert found[0].vector is None
+    assert np.array_equal(found[1].vector, vectors[0])
+    with pytest.raises(ConfigError, match="on_error is 'ignore'; it must be raise or skip"):
+        model.embed_files(good, on_error="ignore")
+
+
+@pytest.mark.parametrize(
+    ("frames", "hop_samples", "seconds"),
+    [(496, 160, 5.0), (992, 160, 10.0), (496, 320, 10.0), (32, 160, 0.4)],
+)
+def test_long_sound_is_cut_every_clip_up_to_the_next_tenth_of_a_second(frames, hop_samples, seconds):
+    sizes = ModelSettings(width=16, depth=1, heads=1, decoder_width=16, decoder_depth=1, clip_frames=frames)
+    model = dataclasses.replace(untrained(sizes), mel=MelSettings(hop_samples=hop_samples))
+    assert model.hop_seconds == seconds
+    assert model.embed(music(2.5 * seconds)[0], RATE).shape == (1, model.dim)
+
+
+def test_a_device_that_is_not_there_is_one_clear_line(model, tmp_path):
+    save(model, tmp_path, {})
+    with pytest.raises(ConfigError, match=r"device 'cuda:77' cannot be used \(.*\)\. Use cpu\."):
+        audiomae.load(tmp_path, device="cuda:77")
+    assert audiomae.load(tmp_path, device="cpu").device.type == "cpu"

@@ -42,7 +42,8 @@ class AudioSettings:
 
     Attributes:
         corpus: Folder made by `audiomae prepare` with the tracks of the content; none trains on cached vectors.
-        model: Run folder of the encoder; its sizes are taken even where it starts from scratch.
+        model: Run folder of the encoder, or the name of a model in the package (tiny); its sizes are taken even
+            where it starts from scratch.
         start: model, its trained weights; scratch, random ones, to show what pre-training is worth.
         blocks: Last blocks of the encoder that are trained; 0 trains all of it.
         hop_seconds: Distance between the clips that a track's final vector is the mean of.
@@ -237,7 +238,7 @@ def load_encoder(settings: AudioSettings, content: Content, seed: int) -> AudioE
     """
     assert settings.corpus is not None
     assert settings.model is not None
-    corpus, embedder = Corpus.open(settings.corpus), load(settings.model)
+    corpus, embedder = Corpus.open(settings.corpus), load(settings.model, device="cpu")
     if corpus.mel != embedder.mel:
         raise DataError(
             f"{settings.corpus}: its log-mels were made with other settings than {settings.model} takes. Prepare "
@@ -261,7 +262,7 @@ def save_encoder(task: AudioTask, content: Content, out: Path) -> Content:
     }
     save(dataclasses.replace(encoder.embedder, autoencoder=network), folder, about)
     VectorsJob(
-        load(folder),
+        load(folder, device="cpu"),
         encoder.corpus,
         out / "vectors",
         folder,
