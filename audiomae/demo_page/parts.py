@@ -106,8 +106,8 @@ def rebuilt_section(rebuilt: PageRebuilt | None, songs: Sequence[PageSong]) -> s
         return f"{title}<p>No song is long enough for a clip to mask and rebuild.</p></section>"
     song = songs[rebuilt.song]
     text = (
-        f"How the model learns: {rebuilt.masked_share:.0%} of a clip is masked, and it guesses what stood there. Here a "
-        f"clip of <b><bdi>{escape(name_of(song))}</bdi></b> from {clock(rebuilt.start_seconds)} on. A good rebuild "
+        f"How the model learns: {rebuilt.masked_share:.0%} of a clip is masked, and it guesses what stood there. Here "
+        f"a clip of <b><bdi>{escape(name_of(song))}</bdi></b> from {clock(rebuilt.start_seconds)} on. A good rebuild "
         "carries notes and beats on through the gaps; a blur says the model knows the sound but not what comes next. "
         f"The guess is {rebuilt.error_db:.1f} dB off on average (level and spread of each patch are given). All three "
         "sounds are made from the pictures alone, so all three sound a little hollow."
@@ -115,14 +115,14 @@ def rebuilt_section(rebuilt: PageRebuilt | None, songs: Sequence[PageSong]) -> s
     pictures = [base64.b64encode(picture).decode() for picture in rebuilt.pictures]
     if len(pictures) != len(STAGES):
         shots = (
-            f'<figure><div class="shot"><img alt="Three pictures of frequencies over time: the original clip, the masked '
-            f'one, the rebuilt one" src="data:image/png;base64,{pictures[0]}"></div></figure>'
+            f'<figure><div class="shot"><img alt="Frequencies over time: the original clip, the masked one, the '
+            f'rebuilt one" src="data:image/png;base64,{pictures[0]}"></div></figure>'
         )
         buttons = "".join(_shot_button(stage) + " " for stage in STAGES)
         return f'{title}<p>{text}</p><div class="shots one">{shots}</div><p>{buttons}</p></section>'
     shots = "".join(
-        f'<figure><div class="shot" data-stage="{stage}"><img alt="{stage} clip: low notes below, high ones above, time '
-        f'to the right" src="data:image/png;base64,{picture}"></div><figcaption>{_shot_button(stage)} '
+        f'<figure><div class="shot" data-stage="{stage}"><img alt="{stage} clip: low notes below, high ones above, '
+        f'time to the right" src="data:image/png;base64,{picture}"></div><figcaption>{_shot_button(stage)} '
         f'<span class="soft">{escape(about)}</span></figcaption></figure>'
         for stage, picture, about in zip(STAGES, pictures, STAGE_TEXTS, strict=True)
     )
@@ -142,11 +142,12 @@ def list_section(listed: PageList | None, songs: Sequence[PageSong]) -> str:
     rows = [(song.song, f"{place}") for place, song in enumerate(listed.songs, 1)]
     played = song_list(songs, [(place, f"{plays} ×") for place, plays in listed.played])
     return (
-        f'{title}<p class="note">Nobody listened: the listeners are simulated. Each is given tastes in composers, styles '
-        "and tempo, which the model never sees. Your own plays give real lists.</p>"
+        f'{title}<p class="note">Nobody listened: the listeners are simulated. Each is given tastes in composers, '
+        "styles and tempo, which the model never sees. Your own plays give real lists.</p>"
         f"<p>{escape(listed.about)}</p>"
         f'<div class="half"><div class="card"><h3>What they play most</h3>{played}</div>'
-        f'<div class="card"><h3>What they are shown next</h3>{song_list(songs, rows, under=under)}</div></div></section>'
+        f'<div class="card"><h3>What they are shown next</h3>{song_list(songs, rows, under=under)}</div></div>'
+        "</section>"
     )
 
 

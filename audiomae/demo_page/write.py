@@ -95,9 +95,9 @@ def _neighbours(songs: Sequence[PageSong], query: int) -> str:
     near = [(place, f"{cosine:.2f}") for place, cosine in songs[query].neighbours]
     heard = "" if songs[query].heard else " This song was kept from the training on your songs."
     return (
-        f"<p>Start with <b><bdi>{escape(name_of(songs[query]))}</bdi></b>.{heard} Do its nearest songs sound alike: the same "
-        "instruments, mood, way of recording? The number is the cosine between two songs’ vectors; 1 is the same "
-        "direction, 0 unrelated.</p>"
+        f"<p>Start with <b><bdi>{escape(name_of(songs[query]))}</bdi></b>.{heard} Do its nearest songs sound alike: "
+        "the same instruments, mood, way of recording? The number is the cosine between two songs’ vectors; 1 is the "
+        "same direction, 0 unrelated.</p>"
         f'<div class="card"><div class="big">{song_list(songs, [(query, "")])}</div>{song_list(songs, near)}</div>'
     )
 
