@@ -8,12 +8,13 @@ import pyarrow.parquet as pq
 
 from audiomae.cli.evaluate import EvaluateSettings, evaluate
 from audiomae.cli.prepare_tables import PrepareTablesSettings, prepare_tables
-from audiomae.cli.recommend import RecommendSettings, recommend
+from audiomae.cli.recommend import show as show_lists
 from audiomae.cli.train_ranker import TrainRankerSettings, train_ranker
 from audiomae.cli.train_towers import TrainTowersSettings, train_towers
 from audiomae.disk.files import read_json
 from audiomae.listening.tables import TableSettings
 from audiomae.recommend.splits import SplitSettings
+from audiomae.verbs.recommend import RecommendSettings, recommend
 from data_prep.plays.simulated.listeners import ListenerSettings
 
 __all__ = ["draw_listeners", "judge_towers", "recommend_songs", "train_both"]
@@ -49,8 +50,8 @@ def recommend_songs(out: Path, k: int = 5) -> None:
     """Print a list for one listener, and one for somebody of whom nothing is known."""
     recommender = str(out / "recommender")
     user = pq.read_table(out / "tables" / "users.parquet", columns=["user_id"])["user_id"][0].as_py()
-    recommend(RecommendSettings(recommender, user=user, k=k, per_artist=2))
-    recommend(RecommendSettings(recommender, new={}, k=k, per_artist=2))
+    show_lists(recommend(RecommendSettings(recommender, user=user, k=k, per_artist=2)))
+    show_lists(recommend(RecommendSettings(recommender, new={}, k=k, per_artist=2)))
 
 
 def judge_towers(out: Path, seed: int) -> str:

@@ -12,10 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from audiomae.disk.files import locked
 from audiomae.errors import ConfigError, DataError
+from audiomae.recommend.folder import RecommenderFolder
 from audiomae.recommend.ranking.features import describe_candidates
 from audiomae.recommend.ranking.ranker import RankerSettings, RankingGroup, fit_ranker, need_lightgbm
-from audiomae.recommend.serving.known_plays import read_slice
-from audiomae.recommend.serving.recommender import Recommender
+from audiomae.recommend.serving.engine import Engine
 
 __all__ = ["TrainRankerSettings", "train_ranker"]
 
@@ -53,7 +53,7 @@ def train_ranker(config: TrainRankerSettings) -> int:
     """
     need_lightgbm()
     folder = Path(config.recommender)
-    recommender = Recommender.open(folder, slices=("train",), ranker=False)
+    recommender = Engine.open(folder, slices=("train",), ranker=False)
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with locked(folder / "ranker"), Progress(*columns, console=console) as progress:
@@ -74,14 +74,12 @@ def train_ranker(config: TrainRankerSettings) -> int:
     return 0
 
 
-def _read_groups(
-    recommender: Recommender, config: TrainRankerSettings, progress: Progress
-) -> list[RankingGroup]:
+def _read_groups(recommender: Engine, config: TrainRankerSettings, progress: Progress) -> list[RankingGroup]:
     catalogue = recommender.catalogue
-    later = read_slice(recommender.folder / "tables", "validation").align(catalogue.track_ids)
+    later = RecommenderFolder(Path(config.recommender)).read_plays("validation").align(catalogue.track_ids)
     if not len(later):
         raise DataError(
-            f"{recommender.folder}: its validation slice is empty, and the ranker learns from that. Train the towers "
+            f"{config.recommender}: its validation slice is empty, and the ranker learns from that. Train the towers "
             "with --split.validation 0.1."
         )
     users = np.unique(later.users)

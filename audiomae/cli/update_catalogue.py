@@ -1,67 +1,28 @@
-"""recommender + vectors → songs added to its live catalogue, given new vectors, or taken out; nothing is trained."""
+"""What `audiomae update-catalogue` says."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
+from audiomae.recommend.serving.updates import CatalogueUpdate
 
-from audiomae.cli.recommend import read_ids
-from audiomae.errors import ConfigError
-from audiomae.listening.content import Content
-from audiomae.recommend.catalogue.catalogue import Catalogue
-from audiomae.recommend.catalogue.changes import add_tracks, remove_tracks, replace_tracks
-from audiomae.recommend.towers.model import TowerModel
+__all__ = ["EXAMPLE", "MAIN", "show"]
 
-__all__ = ["UpdateCatalogueSettings", "update_catalogue"]
+EXAMPLE = "audiomae update-catalogue recommender/ --add vectors_new/"
+MAIN = ("add", "replace", "remove")
+"""Settings that `--help` shows first."""
 
 
-@dataclass(frozen=True)
-class UpdateCatalogueSettings:
-    """Settings of `audiomae update-catalogue`.
-
-    Attributes:
-        recommender: Folder made by `audiomae train-towers`.
-        add: Vectors of songs that are new: a folder made by `audiomae export`, or Parquet with track_id and vector.
-        replace: Vectors of songs that are there, to take the place of theirs.
-        remove: Track ids of songs to take out: a,b,c or, where an id holds a comma, a JSON list.
-    """
-
-    recommender: str
-    add: str | None = None
-    replace: str | None = None
-    remove: str | tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse values that do not fit together."""
-        if sum([self.add is not None, self.replace is not None, bool(self.remove)]) != 1:
-            raise ConfigError(
-                "update-catalogue does one thing at a time: give --add vectors/, --replace vectors/ or "
-                "--remove TRACK,TRACK."
-            )
-
-
-def update_catalogue(config: UpdateCatalogueSettings) -> int:
-    """Change the catalogue; whoever reads it meanwhile sees the old one or the new one.
-
-    Raises:
-        DataError: If a track to add is there, one to replace or remove is not, or a vector is not finite.
-        FingerprintError: If the vectors are of another encoder.
-    """
-    folder = Path(config.recommender)
-    place = folder / "catalogue"
-    before = len(Catalogue.open(place))
-    if config.remove:
-        after = remove_tracks(place, read_ids(config.remove))
-    else:
-        model = TowerModel.load(folder / "towers")
-        content = Content.open(config.add or config.replace or "")
-        after = (add_tracks if config.add is not None else replace_tracks)(place, content, model)
-    about = {
-        "catalogue": str(place),
-        "version": after.meta["version"],
-        "before": before,
-        "tracks": len(after),
-    }
-    print(json.dumps(about))
-    return 0
+def show(result: CatalogueUpdate) -> None:
+    """Print how many songs changed, and how many there are now."""
+    if not result.changed:
+        print(
+            f"Nothing to do: all {result.there:,} songs are in {result.catalogue} already, with the same vectors "
+            f"({result.tracks:,} songs)."
+        )
+        return
+    grown = result.tracks - result.before
+    done = "added" if grown > 0 else "removed" if grown < 0 else "replaced"
+    beside = f" ({result.there:,} were there already)" if result.there else ""
+    print(
+        f"{result.changed:,} song{'s' * (result.changed != 1)} {done}{beside}: {result.catalogue} holds "
+        f"{result.tracks:,} songs now, version {result.version}."
+    )

@@ -32,7 +32,7 @@ class Content:
         path: Vectors folder or Parquet file it was read from.
         track_ids: Tracks, sorted, each once.
         vectors: Finite vectors, float32 (tracks, dim).
-        tags: track_id, title, artist, album, genre (strings, empty where unknown), a row a track.
+        tags: track_id, title, artist, album, genre, path (strings, empty where unknown), a row a track.
         fingerprint: Stands for these tracks and vectors.
         model_fingerprint: Stands for what made the vectors: encoder, layer, pooling, whitening. Vectors of
             different ones cannot be compared. None where the source does not say.
@@ -148,7 +148,7 @@ class Content:
         unknown = pa.array([""] * len(ids), pa.string())
         tags = {
             name: pc.fill_null(table[name].cast(pa.string()), "") if name in table.column_names else unknown
-            for name in TRACK_FIELDS
+            for name in (*TRACK_FIELDS, "path")
         }
         own = known or fingerprint_of(names, list(vectors.shape), vectors.tobytes())
         return cls(path, names, vectors, pa.table(tags).take(pa.array(order, pa.int64())), own, model)

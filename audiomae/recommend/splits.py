@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
+from audiomae.checks import require_all
 from audiomae.errors import ConfigError, DataError
 from audiomae.listening.tables import Interactions
+from audiomae.recommend.artists import code_artists
 
 __all__ = ["Split", "SplitSettings", "protocol", "split_interactions"]
 
@@ -40,9 +41,7 @@ class SplitSettings:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        for name in ("validation", "test", "cold_tracks", "cold_artists"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be a share from 0 to below 1.")
+        require_all(self, "validation", "test", "cold_tracks", "cold_artists", least=0, below=1)
         for pair in (("validation", "test"), ("cold_tracks", "cold_artists")):
             total = sum(getattr(self, name) for name in pair)
             if total >= 1:
@@ -223,9 +222,8 @@ def _slice_by_user(interactions: Interactions, config: SplitSettings) -> NDArray
 
 def _artist_groups(artists: Sequence[str], unnamed: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Number of each track's artist; a track of unknown artist is a group by itself."""
-    coded = pa.array(artists, pa.string()).dictionary_encode()
-    groups: NDArray[np.int64] = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    groups[unnamed] = len(coded.dictionary) + np.arange(int(unnamed.sum()))
+    groups = code_artists(artists)
+    groups[unnamed] = groups.max(initial=-1) + 1 + np.arange(int(unnamed.sum()))
     return groups
 
 
@@ -247,7 +245,7 @@ def _draw_cold(
     chosen = generator.permutation(artists)[: _share_of(config.cold_artists, len(artists))]
     cold |= np.isin(groups, chosen)
     left = generator.permutation(played[~cold[played]])
-    # One track of each known artist stays, so that his others are new tracks of an artist heard in training.
+    # One track of each known artist stays, so that the artist's others are new tracks of an artist heard in training.
     _, anchors = np.unique(groups[left], return_index=True)
     free = unnamed[left]
     free |= ~np.isin(np.arange(len(left)), anchors)

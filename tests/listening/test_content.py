@@ -28,7 +28,7 @@ def test_tracks_are_sorted_and_vectors_and_tags_go_with_them(tmp_path):
     assert content.track_ids == ["a", "b"]
     assert content.vectors.tolist() == [[1, 1], [2, 2]]
     assert content.tags["title"].to_pylist() == ["", "B"]
-    assert content.tags.column_names == ["track_id", "title", "artist", "album", "genre"]
+    assert content.tags.column_names == ["track_id", "title", "artist", "album", "genre", "path"]
     assert content.model_fingerprint == "maker"
 
 

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
-from audiomae.disk.files import fingerprint_of, write_json
+from audiomae.disk.files import fingerprint_of
 from audiomae.listening.content import Content
 from audiomae.listening.tables import Interactions
 from audiomae.recommend.catalogue.catalogue import Catalogue
-from audiomae.recommend.serving.recommender import FORMAT
+from audiomae.recommend.folder import RecommenderFolder
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.towers.model import TowerModel
 from audiomae.recommend.towers.network import TowerSettings
@@ -84,13 +83,11 @@ def write_recommender(folder: Path, items: int, *, gamma: float = 0.4) -> Path:
         features, torch.from_numpy(content.vectors), len(played), settings, ObjectiveSettings(), 1, 0
     )
     model = TowerModel(towers, features, [content.track_ids[row] for row in played], {})
-    model.save(folder / "towers")
-    for name, part in parts.items():
-        part.write(folder / "tables" / f"{name}.parquet")
-    pq.write_table(users, folder / "tables" / "users.parquet")
-    Catalogue.create(folder / "catalogue", content, model, parts["train"])
-    about = {"scale": model.scale, "gamma": gamma, "towers_fingerprint": model.fingerprint}
-    write_json(folder / "recommender.json", {"format": FORMAT, **about, "fingerprint": fingerprint_of(about)})
+    place = RecommenderFolder(folder)
+    model.save(place.towers)
+    place.write_tables(parts, users, {})
+    Catalogue.create(place.catalogue, content, model, parts["train"])
+    place.write_meta(model, gamma=gamma, about={})
     return folder
 
 

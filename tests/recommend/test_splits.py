@@ -130,7 +130,7 @@ def test_cold_artists_need_known_artists():
 
 
 def test_settings_out_of_range_are_refused():
-    with pytest.raises(ConfigError, match=r"test is 1; it must be a share from 0 to below 1"):
+    with pytest.raises(ConfigError, match=r"test is 1; it must be at least 0 and below 1"):
         SplitSettings(test=1)
     with pytest.raises(ConfigError, match=r"validation and test take 1 together; leave some for training"):
         SplitSettings(validation=0.5, test=0.5)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from audiomae.disk.files import locked
-from audiomae.errors import DataError, FingerprintError
+from audiomae.errors import DataError, FingerprintError, MissingError
 from audiomae.listening.content import Content
 from audiomae.listening.tables import Interactions
 from audiomae.recommend.catalogue.files import Parts, read_version, write_version
@@ -108,8 +108,8 @@ class Catalogue:
         """Open the current version.
 
         Raises:
-            MissingError: If a file is missing or cut short.
-            DataError: If the folder is of another format.
+            MissingError: If a file is missing, cut short or damaged.
+            DataError: If the folder is of another format, or its ids or vectors make no sense.
             FingerprintError: If `catalogue.json` was edited.
         """
         return cls(Path(folder), *read_version(Path(folder)))
@@ -119,7 +119,7 @@ class Catalogue:
 
     @property
     def items(self) -> pa.Table:
-        """A row a track: track_id, title, artist, album, genre ("" unknown), first_seen (null unknown), plays."""
+        """A row a track: track_id, title, artist, album, genre, path ("" unknown), first_seen (null unknown), plays."""
         return self.parts.items
 
     @property
@@ -235,6 +235,16 @@ class Catalogue:
         return search_vectors(self.unit, self.log_prior, scale=scale, gamma=gamma)
 
     def read_lists(self) -> InvertedLists:
-        """Read the inverted lists of this version."""
+        """Read the inverted lists of this version.
+
+        Raises:
+            MissingError: If the file is not there, damaged, or of other tracks.
+        """
         path = self.folder / self.meta["version"] / "index.faiss"
-        return InvertedLists.read(path, self.meta["index"]["probes"])
+        lists = InvertedLists.read(path, self.meta["index"]["probes"])
+        if len(lists) != len(self):
+            raise MissingError(
+                f"{path}: files {len(lists)} tracks of {len(self)}. Make the catalogue again with audiomae "
+                "train-towers."
+            )
+        return lists

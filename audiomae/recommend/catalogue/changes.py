@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,30 +18,69 @@ from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.catalogue.files import Parts, merge_parts
 from audiomae.recommend.catalogue.items import ItemTower, embed_content
 
-__all__ = ["add_tracks", "remove_tracks", "replace_tracks"]
+__all__ = ["Change", "add_tracks", "remove_tracks", "replace_tracks"]
+
+_SAME = 1e-5
+"""Difference, relative to the largest entry, up to which two machines may compute one vector."""
 
 
-def add_tracks(folder: Path | str, content: Content, model: ItemTower) -> Catalogue:
+class Change(NamedTuple):
+    """What a change has done."""
+
+    after: Catalogue
+    """The catalogue as it is now."""
+    before: int
+    """Tracks it had."""
+    changed: int
+    """Tracks added, replaced or removed."""
+    there: int = 0
+    """Tracks to add that were there already, with the same vectors."""
+
+
+def add_tracks(folder: Path | str, content: Content, model: ItemTower) -> Change:
     """Add tracks that are not in the catalogue yet; they have no play, so the prior of such tracks.
+
+    Tracks that are there with the same vectors are left as they are, so an addition may be run again.
 
     Raises:
         FingerprintError: If the vectors are of another encoder or the towers are others.
-        DataError: If a vector is not finite or a track is already there.
+        DataError: If a vector is not finite or a track is there with another vector.
     """
-    return _change(Path(folder), content, model, known=False)
+    with locked(folder):
+        now = Catalogue.open(folder)
+        _check_origin(now, content, model)
+        _check_names(content.track_ids)
+        plays = np.zeros(len(content.track_ids), np.int64)
+        parts = embed_content(content, model, plays, np.full(len(plays), -1, np.int64))
+        rows = np.array([now.row_of.get(name, -1) for name in content.track_ids], np.int64)
+        _check_same(now, parts, rows)
+        new, kept = rows < 0, np.ones(len(now), dtype=bool)
+        added, there = int(new.sum()), int((~new).sum())
+        if not added:
+            return Change(now, len(now), 0, there)
+        after = _carry(now, kept, merge_parts(_keep(now.parts, kept), _keep(parts, new)))
+        return Change(after, len(now), added, there)
 
 
-def replace_tracks(folder: Path | str, content: Content, model: ItemTower) -> Catalogue:
+def replace_tracks(folder: Path | str, content: Content, model: ItemTower) -> Change:
     """Give tracks of the catalogue new vectors and tags; their plays stay.
 
     Raises:
         FingerprintError: If the vectors are of another encoder or the towers are others.
         DataError: If a vector is not finite or a track is not there.
     """
-    return _change(Path(folder), content, model, known=True)
+    with locked(folder):
+        now = Catalogue.open(folder)
+        _check_origin(now, content, model)
+        rows = _rows_of(now, content.track_ids)
+        kept = np.ones(len(now), dtype=bool)
+        kept[rows] = False
+        parts = embed_content(content, model, now.plays[rows], now.first_seen[rows])
+        after = _carry(now, kept, merge_parts(_keep(now.parts, kept), parts))
+        return Change(after, len(now), len(rows))
 
 
-def remove_tracks(folder: Path | str, track_ids: Sequence[str]) -> Catalogue:
+def remove_tracks(folder: Path | str, track_ids: Sequence[str]) -> Change:
     """Take tracks out.
 
     Raises:
@@ -48,30 +88,16 @@ def remove_tracks(folder: Path | str, track_ids: Sequence[str]) -> Catalogue:
     """
     with locked(folder):
         now = Catalogue.open(folder)
-        _check_names(now, track_ids, known=True)
+        rows = _rows_of(now, track_ids)
         kept = np.ones(len(now), dtype=bool)
-        kept[[now.row_of[name] for name in track_ids]] = False
+        kept[rows] = False
         if not kept.any():
             raise DataError(f"{folder}: removing all {len(now)} tracks leaves none. Keep one at least.")
-        return _carry(now, kept, _keep(now, kept))
+        return Change(_carry(now, kept, _keep(now.parts, kept)), len(now), len(rows))
 
 
-def _change(folder: Path, content: Content, model: ItemTower, *, known: bool) -> Catalogue:
-    with locked(folder):
-        now = Catalogue.open(folder)
-        _check_origin(now, content, model)
-        names = content.track_ids
-        _check_names(now, names, known=known)
-        plays, seen = np.zeros(len(names), np.int64), np.full(len(names), -1, np.int64)
-        kept = np.ones(len(now), dtype=bool)
-        if known:
-            rows = [now.row_of[name] for name in names]
-            plays, seen, kept[rows] = now.plays[rows], now.first_seen[rows], False
-        return _carry(now, kept, merge_parts(_keep(now, kept), embed_content(content, model, plays, seen)))
-
-
-def _keep(now: Catalogue, kept: NDArray[np.bool_]) -> Parts:
-    return Parts(now.items.filter(pa.array(kept)), now.projected[kept], now.history[kept])
+def _keep(parts: Parts, kept: NDArray[np.bool_]) -> Parts:
+    return Parts(parts.items.filter(pa.array(kept)), parts.projected[kept], parts.history[kept])
 
 
 def _carry(now: Catalogue, kept: NDArray[np.bool_], parts: Parts) -> Catalogue:
@@ -106,17 +132,35 @@ def _check_origin(now: Catalogue, content: Content, model: ItemTower) -> None:
         )
 
 
-def _check_names(now: Catalogue, names: Sequence[str], *, known: bool) -> None:
+def _check_names(names: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
             raise DataError(f"track {name!r} is named twice. Name each track once.")
         seen.add(name)
-        if known and name not in now.row_of:
+    if not seen:
+        raise DataError("no track is named; name one at least.")
+
+
+def _rows_of(now: Catalogue, names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the rows of tracks that must be there."""
+    _check_names(names)
+    for name in names:
+        if name not in now.row_of:
             raise DataError(
                 f"track {name!r} is not among the {len(now)} of {now.folder}. New tracks are added with --add."
             )
-        if not known and name in now.row_of:
-            raise DataError(f"track {name!r} is already in {now.folder}. Give it new vectors by --replace.")
-    if not seen:
-        raise DataError("no track is named; name one at least.")
+    return np.array([now.row_of[name] for name in names], np.int64)
+
+
+def _check_same(now: Catalogue, parts: Parts, rows: NDArray[np.int64]) -> None:
+    """Refuse tracks to add that are there, at `rows`, with other vectors than `parts` has."""
+    for place in np.flatnonzero(rows >= 0).tolist():
+        for mine, given in ((now.projected, parts.projected), (now.history, parts.history)):
+            held = mine[rows[place]]
+            if np.abs(held - given[place]).max() > _SAME * np.abs(held).max():
+                name = parts.items["track_id"][place].as_py()
+                raise DataError(
+                    f"track {name!r} is already in {now.folder}, with another vector. Give it new vectors by "
+                    "--replace."
+                )

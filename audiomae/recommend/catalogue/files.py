@@ -1,16 +1,17 @@
 """The files of a catalogue: whole versions side by side, one of them named by `catalogue.json`.
 
 catalogue/
-    catalogue.json      format, current version, what the vectors were made from; written last
+    catalogue.json      format, current version, what the vectors were made from, sizes and digest; written last
     v00001/
-        items.parquet   track_id (sorted), title, artist, album, genre, first_seen, plays
+        items.parquet   track_id (sorted), title, artist, album, genre, path, first_seen, plays
         projected.npy   float32 (items, dim), what users are compared with
         history.npy     float32 (items, dim), what a user's history is made of; only where it differs
         queries.npy     float32 (queries, dim), held-out user vectors that the search is tuned on; large ones only
         index.faiss     inverted lists; large ones only
 
 A change writes a whole new version beside the old one and then renames `catalogue.json` onto the old one, so
-that a reader, and a kill at any moment, sees the old catalogue or the new one.
+that a reader, and a kill at any moment, sees the old catalogue or the new one. A reader checks every byte of the
+version against the digest, and what the bytes say against each other: `check.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +32,13 @@ from numpy.typing import NDArray
 
 from audiomae.disk.files import fingerprint_of, read_json, write_atomically, write_json
 from audiomae.errors import FingerprintError, MissingError
+from audiomae.recommend.catalogue.check import FILES, check_meta, check_parts, check_vectors
 from audiomae.recommend.catalogue.inverted_lists import InvertedLists
 
-__all__ = ["FORMAT", "Parts", "merge_parts", "read_version", "write_version"]
+__all__ = ["Parts", "merge_parts", "read_version", "write_version"]
 
 FORMAT = "audiomae-catalogue/1"
-_FILES = ("items.parquet", "projected.npy", "history.npy", "queries.npy", "index.faiss")
+_CHUNK = 1 << 22
 _AGAIN = "Make the catalogue again with audiomae train-towers."
 
 
@@ -79,7 +83,11 @@ def write_version(folder: Path, origin: dict[str, Any], parts: Parts) -> dict[st
 
     Returns:
         What `catalogue.json` says now.
+
+    Raises:
+        DataError: If a vector is not finite.
     """
+    check_vectors(folder, parts.projected, parts.history)
     taken = [int(path.name[1:]) for path in folder.glob("v[0-9]*") if path.name[1:].isdigit()]
     version = f"v{max(taken, default=0) + 1:05d}"
     place = folder / version
@@ -95,7 +103,7 @@ def write_version(folder: Path, origin: dict[str, Any], parts: Parts) -> dict[st
             np.save(handle, array, allow_pickle=False)
     if parts.lists is not None:
         parts.lists.write(place / "index.faiss")
-    written = [name for name in _FILES if (place / name).exists()]
+    written = [name for name in FILES if (place / name).exists()]
     meta = {
         **origin,
         "format": FORMAT,
@@ -103,7 +111,7 @@ def write_version(folder: Path, origin: dict[str, Any], parts: Parts) -> dict[st
         "items": parts.items.num_rows,
         "dim": int(parts.projected.shape[1]),
         "bytes": {name: (place / name).stat().st_size for name in written},
-        "digest": fingerprint_of(*[(place / name).read_bytes() for name in written]),
+        "digest": _digest_of([place / name for name in written]),
     }
     meta["fingerprint"] = _fingerprint(meta)
     _sync(place)
@@ -119,29 +127,38 @@ def read_version(folder: Path) -> tuple[dict[str, Any], Parts]:
     """Read what `catalogue.json` says and the version that it names; arrays are memory-mapped, lists are not read.
 
     Raises:
-        MissingError: If a file is missing or cut short.
-        DataError: If the folder is of another format.
+        MissingError: If a file is missing, cut short or damaged.
+        DataError: If the folder is of another format, or its vectors or ids make no sense.
         FingerprintError: If `catalogue.json` was edited.
     """
     while True:
         meta = read_json(folder / "catalogue.json", format=FORMAT)
+        check_meta(folder / "catalogue.json", meta)
         if meta.get("fingerprint") != _fingerprint(meta):
             raise FingerprintError(f"{folder / 'catalogue.json'}: was edited by hand. {_AGAIN}")
         try:
-            return meta, _read(folder / meta["version"], meta["bytes"])
+            parts = _read(folder / meta["version"], meta)
         except MissingError:
             # A writer may have replaced the version between the two reads.
             if read_json(folder / "catalogue.json", format=FORMAT)["version"] == meta["version"]:
                 raise
+            continue
+        check_parts(folder / meta["version"], meta, parts.items, parts.projected, parts.history)
+        return meta, parts
 
 
-def _read(place: Path, sizes: dict[str, int]) -> Parts:
+def _read(place: Path, meta: dict[str, Any]) -> Parts:
+    sizes: dict[str, int] = meta["bytes"]
     for name, size in sizes.items():
         path = place / name
         found = path.stat().st_size if path.exists() else 0
         if found != size:
             raise MissingError(f"{path}: {found} bytes of {size}, missing or cut short. {_AGAIN}")
     try:
+        if _digest_of([place / name for name in FILES if name in sizes]) != meta["digest"]:
+            raise MissingError(
+                f"{place}: damaged, its {sum(sizes.values()):,} bytes are not those that were written. {_AGAIN}"
+            )
         items = pq.read_table(place / "items.parquet")
         arrays = {
             name: np.load(place / f"{name}.npy", mmap_mode="r", allow_pickle=False)
@@ -151,9 +168,23 @@ def _read(place: Path, sizes: dict[str, int]) -> Parts:
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise MissingError(f"{place}: damaged ({reason}). {_AGAIN}") from error
+    if "path" not in items.column_names:  # written before paths were kept
+        items = items.append_column("path", pa.array([""] * items.num_rows, pa.string()))
     return Parts(
         items, arrays["projected"], arrays.get("history", arrays["projected"]), arrays.get("queries")
     )
+
+
+def _digest_of(paths: Sequence[Path]) -> str:
+    """Return `fingerprint_of` the bytes of some files, read piece by piece."""
+    digest = sha256()
+    piece = bytearray(_CHUNK)
+    for path in paths:
+        with path.open("rb", buffering=0) as file:
+            digest.update(path.stat().st_size.to_bytes(8, "little"))
+            while count := file.readinto(piece):
+                digest.update(memoryview(piece)[:count])
+    return digest.hexdigest()[:16]
 
 
 def _fingerprint(meta: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 What is searched is what was trained on: scale * cosine + gamma * log q, one inner product of [scale * u, gamma] and
 [v, log q]. Candidates are taken in float32 with a margin for its rounding, then scored again in float64, a pair at a
-time, so that a user's list does not depend on the users beside him, and equal scores go to the smaller row.
+time, so that a user's list does not depend on the users beside them, and equal scores go to the smaller row.
 """
 
 from __future__ import annotations

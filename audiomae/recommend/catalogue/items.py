@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 TAGS = ("title", "artist", "album", "genre")
+"""Tags that songs are chosen by."""
 
 
 class ItemVectors(Protocol):
@@ -129,7 +130,7 @@ def embed_content(
     else:
         vectors = model.embed_items(content.vectors, content.track_ids)
     columns = {"track_id": pa.array(content.track_ids, pa.string())}
-    for name in TAGS:
+    for name in (*TAGS, "path"):
         there = name in content.tags.column_names
         column = content.tags[name] if there else pa.nulls(len(plays), pa.string())
         columns[name] = column.cast(pa.string()).fill_null("")

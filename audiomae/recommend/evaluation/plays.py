@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from audiomae.disk.files import fingerprint_of, read_json
+from audiomae.disk.files import fingerprint_of
 from audiomae.errors import DataError
 from audiomae.listening.tables import Interactions, TableSettings, read_interactions
-from audiomae.recommend.catalogue.catalogue import Catalogue
+from audiomae.recommend.artists import code_artists
 from audiomae.recommend.evaluation.judge import Ground, lay_ground
-from audiomae.recommend.serving.known_plays import read_slice
+from audiomae.recommend.folder import SLICES, RecommenderFolder
 
 __all__ = ["JudgedPlays"]
 
@@ -61,9 +61,9 @@ class JudgedPlays:
             DataError: If there is no play to be found.
         """
         folder = Path(folder)
-        protocol = read_json(folder / "tables" / "protocol.json")
-        items = Catalogue.open(folder / "catalogue").items
-        slices = [read_slice(folder / "tables", name) for name in ("train", "validation", "test")]
+        place = RecommenderFolder(folder)
+        protocol, items = place.read_protocol(), place.open_catalogue().items
+        slices = [place.read_plays(name) for name in SLICES]
         given = None if interactions is None else read_interactions(TableSettings(interactions))
         parts = slices if given is None else [*slices, given]
         users = sorted({name for part in parts for name in part.user_ids})
@@ -84,7 +84,7 @@ class JudgedPlays:
             }
         if not len(later):
             raise DataError(_nothing_to_find(folder, interactions))
-        artists = _code_artists(items["artist"])
+        artists = code_artists(items["artist"])
         fingerprint = _fingerprint(users, items["track_id"], [train, validation, test, later])
         del items
         pa.default_memory_pool().release_unused()
@@ -182,13 +182,6 @@ def _fingerprint(users: list[str], tracks: pa.ChunkedArray, parts: Sequence[Inte
         for part in parts
     ]
     return fingerprint_of(users, digest, arrays)
-
-
-def _code_artists(names: pa.ChunkedArray) -> NDArray[np.int64]:
-    coded = names.combine_chunks().dictionary_encode()
-    codes: NDArray[np.int64] = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    unknown = np.array([not name for name in coded.dictionary.to_pylist()], np.bool_)
-    return np.where(unknown[codes], -1, codes) if len(unknown) else codes
 
 
 def _seconds(moment: dict[str, Any] | None) -> int | None:

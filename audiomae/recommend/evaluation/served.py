@@ -10,15 +10,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from audiomae.disk.files import read_json
-from audiomae.errors import FingerprintError
-from audiomae.listening.tables import read_users
 from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.catalogue.mapped_rows import UnitRows
 from audiomae.recommend.evaluation.baselines.popularity import Situation
 from audiomae.recommend.evaluation.lists import BlockLister, DotScorer
-from audiomae.recommend.serving.recommender import FORMAT, Recommender
-from audiomae.recommend.serving.users import ListenerReader
+from audiomae.recommend.folder import RecommenderFolder
+from audiomae.recommend.serving.engine import Engine
+from audiomae.recommend.serving.users import UserReader
 from audiomae.recommend.towers.model import TowerModel
 
 __all__ = ["ServedLister", "TrainedTowers", "names_of", "read_listeners"]
@@ -50,16 +48,9 @@ class TrainedTowers:
             MissingError: If a file is missing or cut short.
             FingerprintError: If the parts do not belong together.
         """
-        folder = Path(folder)
-        meta = read_json(folder / "recommender.json", format=FORMAT)
-        model, catalogue = TowerModel.load(folder / "towers"), Catalogue.open(folder / "catalogue")
-        for part, found in (("recommender.json", meta), ("catalogue", catalogue.meta)):
-            if found["towers_fingerprint"] != model.fingerprint:
-                raise FingerprintError(
-                    f"{folder / part}: was made with towers {found['towers_fingerprint']}, those in "
-                    f"{folder / 'towers'} are {model.fingerprint}. Run audiomae train-towers into another folder."
-                )
-        users = read_users(folder / "tables" / "users.parquet")
+        place = RecommenderFolder(Path(folder))
+        meta, model, catalogue = place.open_trained()
+        users = place.read_users()
         pa.default_memory_pool().release_unused()
         return cls(model, catalogue, users, meta)
 
@@ -83,16 +74,14 @@ class TrainedTowers:
         return BlockLister(name, scorer, now.heard)
 
 
-def read_listeners(
-    model: TowerModel, catalogue: Catalogue, users: pa.Table, now: Situation
-) -> ListenerReader:
+def read_listeners(model: TowerModel, catalogue: Catalogue, users: pa.Table, now: Situation) -> UserReader:
     """Return users as towers see them in a situation; of one they have never met no field is known."""
     met = set(users["user_id"].to_pylist())
     missing = [name for name in now.known.user_ids if name not in met]
     if missing:
         more = pa.table({"user_id": pa.array(missing, pa.string())})
         users = pa.concat_tables([users, more], promote_options="default")
-    return ListenerReader(model, catalogue, now.known, users)
+    return UserReader(model, catalogue, now.known, users)
 
 
 class ServedLister:
@@ -104,7 +93,7 @@ class ServedLister:
         now: What is known, and the users.
     """
 
-    def __init__(self, name: str, recommender: Recommender, now: Situation) -> None:
+    def __init__(self, name: str, recommender: Engine, now: Situation) -> None:
         self.name = name
         self._now = now
         reader = read_listeners(recommender.model, recommender.catalogue, recommender.reader.users, now)

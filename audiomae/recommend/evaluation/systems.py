@@ -26,7 +26,8 @@ from audiomae.recommend.evaluation.judge import Ground, Judged, judge
 from audiomae.recommend.evaluation.plays import JudgedPlays
 from audiomae.recommend.evaluation.served import ServedLister, TrainedTowers
 from audiomae.recommend.evaluation.tuning import tune
-from audiomae.recommend.serving.recommender import Recommender
+from audiomae.recommend.folder import RecommenderFolder
+from audiomae.recommend.serving.engine import Engine
 
 __all__ = ["BASELINES", "SERVED", "Judging", "judge_baseline", "judge_recommender", "pick_baselines"]
 
@@ -93,9 +94,9 @@ def judge_recommender(judging: Judging, name: str, folder: str, interactions: st
     }
     alone = judge(trained.lister(name, now), judging.ground)
     judging.add(name, alone, about)
-    if not (Path(folder) / "ranker" / "ranker.json").exists():
+    if not RecommenderFolder(Path(folder)).has_ranker:
         return
-    recommender = Recommender.open(folder, slices=())
+    recommender = Engine.open(folder, slices=())
     if recommender.ranker is None:
         note = "the ranker did not beat retrieval on held-out users, so retrieval is served"
         judging.add(name + SERVED, alone, {"folder": Path(folder).name, "note": note})

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FEATURES", "Items", "Listener", "code_artists", "describe_candidates", "hide_plays"]
+__all__ = ["FEATURES", "Items", "Listener", "describe_candidates", "hide_plays"]
 
 FEATURES = (
     "retrieval",
@@ -54,17 +53,6 @@ class Listener(NamedTuple):
     """Row of every play, (plays,)."""
     weights: NDArray[np.float32]
     """Weight of every play, above 0, (plays,)."""
-
-
-def code_artists(names: Sequence[str]) -> NDArray[np.int64]:
-    """Number the artists; tracks of one artist share a number, "" is -1.
-
-    Example:
-        >>> code_artists(["b", "", "a", "b"]).tolist()
-        [1, -1, 0, 1]
-    """
-    codes = {name: code for code, name in enumerate(sorted(set(names) - {""}))}
-    return np.array([codes.get(name, -1) for name in names], dtype=np.int64)
 
 
 def describe_candidates(

@@ -1,58 +1,21 @@
-"""What listeners played, as it is known when lists are made: slices of a recommender's tables, and later plays."""
+"""What users played, as it is known when lists are made: slices of a recommender's tables, and later plays."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from audiomae.errors import DataError, MissingError
+from audiomae.errors import DataError
 from audiomae.listening.tables import Interactions
 
-__all__ = ["SLICES", "join_plays", "read_slice"]
-
-SLICES = ("train", "validation", "test")
-
-
-def read_slice(folder: Path | str, name: str) -> Interactions:
-    """Read one slice of the tables that `train-towers` wrote; it may be empty.
-
-    Args:
-        folder: The tables' folder.
-        name: train, validation or test.
-
-    Raises:
-        MissingError: If the file is missing or cut short.
-    """
-    path = Path(folder) / f"{name}.parquet"
-    try:
-        table = pq.read_table(path)
-        users, tracks = (
-            table[key].combine_chunks().cast(pa.string()).dictionary_encode()
-            for key in ("user_id", "track_id")
-        )
-    except FileNotFoundError:
-        raise MissingError(f"{path}: no such file. Run audiomae train-towers again.") from None
-    except (OSError, KeyError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise MissingError(f"{path}: damaged ({reason}). Run audiomae train-towers again.") from error
-    times = None if not len(table) or table["timestamp"].null_count else table["timestamp"].to_numpy()
-    return Interactions.build(
-        users.dictionary.to_pylist(),
-        tracks.dictionary.to_pylist(),
-        users.indices.to_numpy(zero_copy_only=False),
-        tracks.indices.to_numpy(zero_copy_only=False),
-        times,
-        table["weight"].to_numpy(),
-    )
+__all__ = ["join_plays"]
 
 
 def join_plays(parts: Sequence[Interactions], track_ids: Sequence[str]) -> Interactions:
-    """Return all plays of some tables, those of tracks that are not listed left out.
+    """Return all plays of some tables, those of tracks that are not asked for left out.
 
     Args:
         parts: Tables, each with its own vocabularies; empty ones are skipped.

@@ -1,8 +1,7 @@
-"""Users as a recommender meets them: listeners it knows, listeners described by fields, and songs somebody likes."""
+"""Users as a recommender meets them: those it knows, those described by fields, and songs that somebody likes."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from audiomae.checks import close_to
 from audiomae.errors import DataError
 from audiomae.listening.tables import Interactions
 from audiomae.recommend.catalogue.catalogue import Catalogue
@@ -18,12 +18,12 @@ from audiomae.recommend.ranking.features import Listener
 from audiomae.recommend.towers.histories import Histories
 from audiomae.recommend.towers.model import TowerModel
 
-__all__ = ["ListenerReader", "Listeners"]
+__all__ = ["UserReader", "Users"]
 
 _BLOCK = 512
 
 
-class Listeners(NamedTuple):
+class Users(NamedTuple):
     """Some users, ready to be given lists."""
 
     names: list[str]
@@ -35,9 +35,19 @@ class Listeners(NamedTuple):
     heard: list[NDArray[np.int64]]
     """Rows of the tracks each has heard, sorted."""
 
+    def choose(self, places: NDArray[np.int64]) -> Users:
+        """Return some of them, in this order."""
+        chosen = places.tolist()
+        return Users(
+            [self.names[place] for place in chosen],
+            self.vectors[places],
+            [self.known[place] for place in chosen],
+            [self.heard[place] for place in chosen],
+        )
 
-class ListenerReader:
-    """Turns ids, fields and liked songs into listeners.
+
+class UserReader:
+    """Turns ids, fields and liked songs into users.
 
     Args:
         model: The towers.
@@ -61,7 +71,7 @@ class ListenerReader:
         """Every user there is, sorted."""
         return sorted(self._row_of.keys() | self._code_of.keys())
 
-    def known(self, names: Sequence[str]) -> Listeners:
+    def known(self, names: Sequence[str]) -> Users:
         """Return users by id.
 
         Raises:
@@ -69,10 +79,10 @@ class ListenerReader:
         """
         for name in names:
             if name not in self._row_of and name not in self._code_of:
-                close = difflib.get_close_matches(name, self.names, n=3, cutoff=0.6)
-                hint = f" Close: {', '.join(close)}." if close else ""
+                close = close_to(name, self.names)
+                hint = f"{close} Describe" if close else "Describe"
                 raise DataError(
-                    f"user {name!r} is not among the {len(self.names)} known.{hint} Describe a new one: --new "
+                    f"user {name!r} is not among the {len(self.names)} known. {hint} a new one: --new "
                     "'{\"age\": 30}' (or '{}'), or --liked TRACK,TRACK."
                 )
         rows = pa.array([self._row_of.get(name) for name in names], pa.int64())
@@ -80,15 +90,15 @@ class ListenerReader:
         codes = np.array([self._code_of.get(name, -1) for name in names], dtype=np.int64)
         return self._build(list(names), fields, self.histories, codes)
 
-    def new(self, fields: Mapping[str, Any], liked: Sequence[str] = ()) -> Listeners:
+    def new(self, fields: Mapping[str, Any], liked: Sequence[str] = ()) -> Users:
         """Return one user who has no id.
 
         Args:
-            fields: What is known of him, such as age; the rest is unknown.
-            liked: Track ids of songs that he likes; they count as heard.
+            fields: What is known of them, such as age; the rest is unknown.
+            liked: Track ids of songs that they like; they count as heard.
 
         Raises:
-            DataError: If a field or track is unknown, or a number is none.
+            DataError: If a field or track is unknown, or a number is not one.
         """
         columns = [column.name for column in self.model.features.columns if column.kind != "user_id"]
         known = {*columns, *self.users.column_names} - {"user_id"}
@@ -114,9 +124,9 @@ class ListenerReader:
         if row is not None:
             return row
         ids = self.catalogue.track_ids
-        close = [name for name in ids if track_id and name.startswith(track_id)][:3]
-        close = close or difflib.get_close_matches(track_id, ids, n=3, cutoff=0.6)
-        hint = f"Close: {', '.join(close)}." if close else f"The first is {ids[0]}."
+        starts = [name for name in ids if track_id and name.startswith(track_id)][:3]
+        first = f"The first is {ids[0]}."
+        hint = f"Close: {', '.join(starts)}." if starts else close_to(track_id, ids, otherwise=first)
         raise DataError(f"track {track_id!r} is not among the {len(ids)} of the catalogue. {hint}")
 
     def _build(
@@ -125,7 +135,7 @@ class ListenerReader:
         fields: pa.Table | list[dict[str, Any]],
         histories: Histories,
         codes: NDArray[np.int64],
-    ) -> Listeners:
+    ) -> Users:
         settings = self.model.config
         vectors = np.empty((len(names), self.model.dim), np.float32)
         known: list[Listener] = []
@@ -153,4 +163,4 @@ class ListenerReader:
                 recent = np.unique(items[place][weights[place] > 0])
                 known.append(Listener(vectors[first + place], recent, rows, histories.weights[span]))
                 heard.append(np.unique(rows))
-        return Listeners(names, vectors, known, heard)
+        return Users(names, vectors, known, heard)

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from audiomae.disk.files import fingerprint_of, write_atomically, write_json
+from audiomae.disk.files import fingerprint_of
 from audiomae.errors import DataError
 from audiomae.listening.content import Content
 from audiomae.listening.tables import Interactions, TableSettings, read_interactions, read_tracks, read_users
 from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.catalogue.index import EXACT_BELOW
+from audiomae.recommend.folder import RecommenderFolder
 from audiomae.recommend.splits import Split, SplitSettings, protocol, split_interactions
 from audiomae.recommend.towers.check import GAMMAS, TowerCheck
 from audiomae.recommend.towers.features import Encoded, FeatureSettings, UserFeatures
@@ -29,9 +29,7 @@ from audiomae.recommend.towers.model import TowerModel
 from audiomae.recommend.towers.negatives import Popularity
 from audiomae.recommend.towers.network import Towers, TowerSettings
 
-__all__ = ["FORMAT", "TowerData", "read_data", "write_recommender"]
-
-FORMAT = "audiomae-recommender/1"
+__all__ = ["TowerData", "read_data", "write_recommender"]
 
 DEFAULT_GAMMA = 1.0
 """Weight of log q where there is no validation slice to choose it on: what the softmax would have learned."""
@@ -158,40 +156,27 @@ def write_recommender(
         metrics: Last figures of the validation slice.
     """
     gamma = metrics.get("gamma", DEFAULT_GAMMA) if popularity == "separate" else 0.0
-    about = {
+    about: dict[str, Any] = {
         "content_fingerprint": content.fingerprint,
         "model_fingerprint": content.model_fingerprint,
         "popularity": popularity,
         "gamma": gamma,
     }
     model = TowerModel(towers, data.features, [content.track_ids[row] for row in data.trained], about)
-    model.save(out / "towers")
-    for name, plays in _slices(data.split).items():
-        plays.write(out / "tables" / f"{name}.parquet")
-    with write_atomically(out / "tables" / "users.parquet") as temporary:
-        pq.write_table(data.users, temporary)
-    write_json(out / "tables" / "protocol.json", data.about)
-    catalogue = Catalogue.create(out / "catalogue", content, model, data.split.train, gamma=gamma)
+    folder = RecommenderFolder(out)
+    model.save(folder.towers)
+    slices = _slices(data.split)
+    folder.write_tables(slices, data.users, data.about)
+    catalogue = Catalogue.create(folder.catalogue, content, model, data.split.train, gamma=gamma)
     if len(catalogue) >= EXACT_BELOW:
         queries = _queries(data, model, catalogue)
         catalogue.build_lists(queries, scale=model.scale, gamma=gamma)
-    said: dict[str, Any] = {
-        "format": FORMAT,
-        **about,
-        "scale": model.scale,
-        "bias": model.bias,
-        "dim": model.dim,
-        "towers_fingerprint": model.fingerprint,
-        "counts": {
-            "users": len(data.users),
-            "tracks": len(content),
-            **{name: len(plays) for name, plays in _slices(data.split).items()},
-        },
+    counts = {name: len(plays) for name, plays in slices.items()}
+    about |= {
+        "counts": {"users": len(data.users), "tracks": len(content), **counts},
         "validation": {name: value for name, value in metrics.items() if name != "gamma"},
     }
-    said["fingerprint"] = fingerprint_of(said, data.fingerprint)
-    write_json(out / "recommender.json", said)
-    return said
+    return folder.write_meta(model, gamma=gamma, about=about, made_of=data.fingerprint)
 
 
 def _slices(split: Split) -> dict[str, Interactions]:
@@ -239,7 +224,7 @@ def _with_tags(content: Content, tracks: pa.Table) -> Content:
     places = pc.index_in(
         pa.array(content.track_ids, pa.string()), value_set=tracks["track_id"].combine_chunks()
     )
-    tags = {"track_id": content.tags["track_id"]}
+    tags = {name: content.tags[name] for name in content.tags.column_names}
     for name in ("title", "artist", "album", "genre"):
         given = tracks[name].take(places)
         empty = pc.or_kleene(pc.is_null(given), pc.equal(given, ""))

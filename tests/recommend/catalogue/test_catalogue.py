@@ -130,6 +130,19 @@ def test_what_cannot_be_a_catalogue_is_refused(tmp_path, make_content):
     assert not (tmp_path / "c" / "catalogue.json").exists()
 
 
+def test_a_tower_that_makes_nan_leaves_no_catalogue(tmp_path, make_content):
+    class Broken(Tower):
+        def embed_items(self, content: np.ndarray, track_ids: list[str]) -> Vectors:
+            made = super().embed_items(content, track_ids)
+            made.history[2, 1] = np.nan
+            return made
+
+    content = make_content(["t0", "t1", "t2"])
+    with pytest.raises(DataError, match="the history vector of track 2 holds NaN or infinity"):
+        Catalogue.create(tmp_path / "c", content, Broken(), plays(content.track_ids, [0]))
+    assert not (tmp_path / "c" / "catalogue.json").exists()
+
+
 @pytest.fixture
 def folder(tmp_path: Path, make_content) -> Path:
     content = make_content(["t0", "t1", "t2"])
@@ -159,7 +172,7 @@ def test_a_file_that_is_missing_or_cut_is_named(folder, name):
 def test_a_file_of_other_bytes_is_damaged(folder, name):
     path = folder / "v00001" / name
     path.write_bytes(b"x" * path.stat().st_size)
-    with pytest.raises(MissingError, match=r"v00001: damaged \("):
+    with pytest.raises(MissingError, match=r"v00001: damaged, its [0-9,]+ bytes are not those"):
         Catalogue.open(folder)
 
 

@@ -9,31 +9,33 @@ from audiomae.disk.files import read_json, write_json
 from audiomae.errors import FingerprintError
 from audiomae.recommend.evaluation.baselines.popularity import Situation
 from audiomae.recommend.evaluation.served import ServedLister, TrainedTowers
-from audiomae.recommend.serving.known_plays import join_plays, read_slice
-from audiomae.recommend.serving.recommender import Recommender
+from audiomae.recommend.folder import RecommenderFolder
+from audiomae.recommend.serving.engine import Engine
+from audiomae.recommend.serving.known_plays import join_plays
+from audiomae.recommend.serving.lists import ListRules, make_lists
 
 SLICES = ("train", "validation")
 
 
 def situation(folder, track_ids, *, slices=SLICES, until=None):
-    known = join_plays([read_slice(folder / "tables", name) for name in slices], track_ids)
+    known = join_plays([RecommenderFolder(folder).read_plays(name) for name in slices], track_ids)
     return Situation(known, np.arange(0, len(known.user_ids), 3), until)
 
 
 @pytest.mark.parametrize("size", ["small_recommender", "larger_recommender"])
 def test_judged_lists_are_those_that_are_served(request, size):
     folder = request.getfixturevalue(size)
-    towers, served = TrainedTowers.open(folder), Recommender.open(folder, slices=SLICES)
+    towers, served = TrainedTowers.open(folder), Engine.open(folder, slices=SLICES)
     now = situation(folder, served.catalogue.track_ids)
     names = [now.known.user_ids[user] for user in now.users]
-    expected = served.recommend(served.reader.known(names), 20).rows.tolist()
+    expected = make_lists(served, served.reader.known(names), ListRules(20)).rows.tolist()
     assert towers.lister("towers", now).top(now.users, 20).tolist() == expected
-    bare = Recommender.open(folder, slices=())
+    bare = Engine.open(folder, slices=())
     assert ServedLister("served", bare, now).top(now.users, 20).tolist() == expected
 
 
 def test_a_group_of_items_is_listed_by_itself(small_recommender):
-    towers, served = TrainedTowers.open(small_recommender), Recommender.open(small_recommender, slices=())
+    towers, served = TrainedTowers.open(small_recommender), Engine.open(small_recommender, slices=())
     now = situation(small_recommender, served.catalogue.track_ids)
     allowed = np.arange(60) % 3 == 0
     lists = towers.lister("towers", now).top(now.users, 10, allowed)
@@ -43,7 +45,7 @@ def test_a_group_of_items_is_listed_by_itself(small_recommender):
 
 def test_a_user_the_towers_never_met_gets_a_list(small_recommender):
     towers = TrainedTowers.open(small_recommender)
-    known = join_plays([read_slice(small_recommender / "tables", "train")], towers.catalogue.track_ids)
+    known = join_plays([RecommenderFolder(small_recommender).read_plays("train")], towers.catalogue.track_ids)
     known = known.align(towers.catalogue.track_ids, sorted([*known.user_ids, "stranger"]))
     users = np.array([known.user_ids.index("stranger")])
     lists = towers.lister("towers", Situation(known, users)).top(users, 5)

@@ -7,7 +7,6 @@ from audiomae.recommend.ranking.features import (
     FEATURES,
     Items,
     Listener,
-    code_artists,
     describe_candidates,
     hide_plays,
 )
@@ -82,10 +81,6 @@ def test_rows_do_not_depend_on_the_rows_beside_them():
     np.testing.assert_allclose(
         describe_candidates(many, one, np.arange(7), np.zeros(7)), whole[:7], rtol=1e-6
     )
-
-
-def test_artists_are_numbered_by_name():
-    assert code_artists(["z", "", "a", "z"]).tolist() == [1, -1, 0, 1]
 
 
 def test_a_track_that_nobody_played_has_no_figures_of_plays():

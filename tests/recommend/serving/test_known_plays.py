@@ -5,7 +5,8 @@ import pytest
 
 from audiomae.errors import DataError, MissingError
 from audiomae.listening.tables import Interactions
-from audiomae.recommend.serving.known_plays import join_plays, read_slice
+from audiomae.recommend.folder import RecommenderFolder
+from audiomae.recommend.serving.known_plays import join_plays
 
 
 def plays(rows: list[tuple[str, str, int]], timed: bool = True) -> Interactions:
@@ -19,6 +20,10 @@ def plays(rows: list[tuple[str, str, int]], timed: bool = True) -> Interactions:
     )
 
 
+def slice_of(folder, name: str) -> Interactions:
+    return RecommenderFolder(folder).read_plays(name)
+
+
 def rows_of(one: Interactions) -> list[tuple[str, str, int]]:
     times = [0] * len(one) if one.times is None else one.times.tolist()
     return [
@@ -29,24 +34,25 @@ def rows_of(one: Interactions) -> list[tuple[str, str, int]]:
 
 def test_a_slice_is_read_as_it_was_written(tmp_path):
     given = [("b", "x", 3), ("a", "y", 5)]
-    plays(given).write(tmp_path / "train.parquet")
-    assert rows_of(read_slice(tmp_path, "train")) == given
+    plays(given).write(tmp_path / "tables" / "train.parquet")
+    assert rows_of(slice_of(tmp_path, "train")) == given
 
 
 def test_a_slice_without_times_or_rows_is_read(tmp_path):
     untimed = plays([("a", "x", 0)], timed=False)
-    untimed.write(tmp_path / "train.parquet")
-    assert read_slice(tmp_path, "train").times is None
-    untimed.select(np.zeros(1, bool)).write(tmp_path / "test.parquet")
-    assert len(read_slice(tmp_path, "test")) == 0
+    untimed.write(tmp_path / "tables" / "train.parquet")
+    assert slice_of(tmp_path, "train").times is None
+    untimed.select(np.zeros(1, bool)).write(tmp_path / "tables" / "test.parquet")
+    assert len(slice_of(tmp_path, "test")) == 0
 
 
 def test_a_slice_that_is_not_there_or_damaged_is_named(tmp_path):
     with pytest.raises(MissingError, match=r"train.parquet: no such file. Run audiomae train-towers again"):
-        read_slice(tmp_path, "train")
-    (tmp_path / "train.parquet").write_bytes(b"PAR1")
+        slice_of(tmp_path, "train")
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "train.parquet").write_bytes(b"PAR1")
     with pytest.raises(MissingError, match=r"train.parquet: damaged"):
-        read_slice(tmp_path, "train")
+        slice_of(tmp_path, "train")
 
 
 def test_joined_plays_have_the_users_of_all_and_only_the_listed_tracks():

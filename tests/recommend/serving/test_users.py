@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from audiomae.errors import DataError
-from audiomae.recommend.serving.recommender import Recommender
+from audiomae.recommend.serving.engine import Engine
 
 
 @pytest.fixture(scope="module")
 def reader(small_recommender):
-    return Recommender.open(small_recommender).reader
+    return Engine.open(small_recommender).reader
 
 
-def test_a_known_user_has_heard_what_he_played(reader):
+def test_a_known_user_has_heard_what_they_played(reader):
     one = reader.known(["u03"])
     mine = reader.plays.tracks[reader.plays.users == 3]
     assert one.heard[0].tolist() == np.unique(mine).tolist()
@@ -20,22 +20,22 @@ def test_a_known_user_has_heard_what_he_played(reader):
     assert np.linalg.norm(one.vectors[0]) == pytest.approx(1, abs=1e-6)
 
 
-def test_a_user_who_played_nothing_is_known_by_his_fields(reader):
+def test_a_user_who_played_nothing_is_known_by_their_fields(reader):
     assert reader.known(["zoe"]).heard[0].tolist() == []
     assert "zoe" in reader.names
 
 
-def test_a_users_vector_does_not_depend_on_the_users_beside_him(reader):
+def test_a_users_vector_does_not_depend_on_the_users_beside_them(reader):
     batch = reader.known(reader.names)
     for place, name in enumerate(batch.names):
         assert reader.known([name]).vectors.tobytes() == batch.vectors[place].tobytes()
 
 
-def test_a_new_user_with_the_fields_of_a_known_one_without_plays_has_his_vector(reader):
+def test_a_new_user_with_the_fields_of_a_known_one_without_plays_has_their_vector(reader):
     assert reader.new({"country": "FR"}).vectors.tobytes() == reader.known(["zoe"]).vectors.tobytes()
 
 
-def test_songs_somebody_likes_count_as_heard_and_move_his_vector(reader):
+def test_songs_somebody_likes_count_as_heard_and_move_their_vector(reader):
     fan = reader.new({}, ["t005", "t002", "t005"])
     assert fan.heard[0].tolist() == [2, 5]
     assert (fan.vectors != reader.new({}).vectors).any()

@@ -1,0 +1,48 @@
+"""The second stage, on two tastes whose right answer is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from audiomae.disk.files import read_json
+from audiomae.doors import core_of, settings_of
+from audiomae.errors import ConfigError, DataError
+from audiomae.recommend.ranking.ranker import RankerSettings
+from audiomae.recommend.serving.recommender import Recommender
+
+SMALL_TREES = RankerSettings(candidates=30, trees=20, least_in_leaf=5)
+
+
+def train(folder: str, ranker: RankerSettings = SMALL_TREES) -> bytes:
+    core_of("train-ranker")(settings_of("train-ranker")(folder, ranker=ranker))
+    return (Path(folder) / "ranker" / "ranker.txt").read_bytes()
+
+
+def test_the_ranker_is_trained_used_and_as_good_as_it_says(own_tastes):
+    plain = Recommender.open(own_tastes).recommend("u01", k=5)
+    first = train(own_tastes)
+    said = read_json(Path(own_tastes) / "ranker" / "ranker.json")
+    assert said["gain"] == pytest.approx(said["ndcg_of_ranker"] - said["ndcg_of_retrieval"])
+    assert (said["keeps"] == "ranker") == (said["gain"] > 1.645 * said["gain_error"])
+    assert Recommender.open(own_tastes).stages == (2 if said["keeps"] == "ranker" else 1)
+    assert train(own_tastes) == first
+    assert Recommender.open(own_tastes, ranker=False).recommend("u01", k=5) == plain
+
+
+def test_the_ranker_sees_no_play_after_the_training_slice(own_tastes):
+    first = train(own_tastes)
+    path = Path(own_tastes) / "tables" / "test.parquet"
+    pq.write_table(pq.read_table(path).slice(0, 1), path)
+    assert train(own_tastes) == first
+
+
+def test_a_ranker_needs_a_validation_slice(own_tastes):
+    path = Path(own_tastes) / "tables" / "validation.parquet"
+    pq.write_table(pq.read_table(path).slice(0, 0), path)
+    with pytest.raises(DataError, match="its validation slice is empty"):
+        train(own_tastes)
+    with pytest.raises(ConfigError, match="most_users is 0"):
+        settings_of("train-ranker")(own_tastes, most_users=0)
