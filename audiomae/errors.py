@@ -23,7 +23,18 @@ __all__ = [
     "MissingError",
     "PeerError",
     "StorageError",
+    "reason_of",
 ]
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what a library's error says on one short line, or its kind where it says nothing.
+
+    Example:
+        >>> reason_of(ValueError("bad magic\\nat byte 4")), reason_of(MemoryError())
+        ('bad magic', 'MemoryError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 class AudiomaeError(Exception):

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchaudio.functional import melscale_fbanks
 
+from audiomae.checks import require
 from audiomae.errors import ConfigError
 
 __all__ = ["LogMel", "MelSettings", "invert_log_mel", "log_mel_blocks", "mel_filters"]
@@ -55,9 +56,13 @@ class MelSettings:
     floor: float = 1e-7
 
     def __post_init__(self) -> None:
-        for name, least in (("sample_rate", 1_000), ("n_fft", 16), ("hop_samples", 1), ("mels", 1)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"mel.{name} {getattr(self, name)} is below {least}. Use {least} or more.")
+        for name, least, most in (
+            ("sample_rate", 1_000, 768_000),
+            ("n_fft", 16, 1 << 16),
+            ("hop_samples", 1, 1 << 16),
+            ("mels", 1, 1024),
+        ):
+            require(f"mel.{name}", getattr(self, name), least=least, most=most)
         if self.n_fft % 2:
             raise ConfigError(f"mel.n_fft {self.n_fft} is odd. Use an even one, such as {self.n_fft + 1}.")
         if self.hop_samples > self.n_fft:

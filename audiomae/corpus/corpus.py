@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from audiomae.audio.mel import MelSettings
-from audiomae.disk.files import fingerprint_of, read_json
-from audiomae.errors import DataError, MissingError
+from audiomae.corpus.meta import SHARD_NAME, CorpusMeta, shard_file
+from audiomae.disk.files import fingerprint_of, inside, read_json
+from audiomae.disk.parquet import read_parquet
+from audiomae.errors import DataError, MissingError, reason_of
 
 __all__ = [
     "CORPUS_FORMAT",
@@ -28,12 +29,11 @@ __all__ = [
     "TRACK_SCHEMA",
     "Corpus",
     "corpus_fingerprint",
-    "mel_from_json",
     "read_rows",
-    "shard_file",
 ]
 
 CORPUS_FORMAT = "audiomae-corpus/1"
+AGAIN = "Prepare the corpus again."
 
 TRACK_SCHEMA = pa.schema(
     [
@@ -91,10 +91,8 @@ class Corpus:
         self.folder = folder
         self.meta = meta
         self.tracks = tracks
-        self.mel = mel_from_json(meta["mel"])
-        self.mean = float(meta["mean"])
-        self.std = float(meta["std"])
-        self.fingerprint = str(meta["fingerprint"])
+        read = CorpusMeta.of(meta, folder / "corpus.json")
+        self.mel, self.mean, self.std, self.fingerprint = read.mel, read.mean, read.std, read.fingerprint
         self.track_ids: list[str] = tracks["track_id"].to_pylist()
         self.frames: NDArray[np.int64] = column(tracks, "frames")
         self._shard = column(tracks, "shard")
@@ -112,23 +110,37 @@ class Corpus:
         """
         folder = Path(folder)
         meta = read_json(folder / "corpus.json", format=CORPUS_FORMAT)
+        shards = CorpusMeta.of(meta, folder / "corpus.json").shards
+        for shard in shards:
+            check_shard(inside(folder, shard.file, SHARD_NAME), shard.bytes)
         tracks = read_rows(folder / "tracks.parquet", TRACK_SCHEMA)
-        try:
-            shards = {int(shard["shard"]): shard for shard in meta["shards"]}
-            for shard in shards.values():
-                check_shard(folder / shard["file"], int(shard["bytes"]))
-            corpus = cls(folder, meta, tracks)
-        except (KeyError, TypeError, ValueError) as error:
-            raise MissingError(
-                f"{folder / 'corpus.json'}: entry {error} is missing or wrong. Prepare the corpus again."
-            ) from error
+        corpus = cls(folder, meta, tracks)
         contents = tracks["content"].to_pylist()
         if corpus_fingerprint(corpus.mel, corpus.track_ids, contents) != corpus.fingerprint:
             raise MissingError(
                 f"{folder}: tracks.parquet does not fit corpus.json; preparing was cut short. "
                 "Run the same `audiomae prepare` again to finish it."
             )
+        corpus.check_places({shard.shard: shard.bytes for shard in shards})
         return corpus
+
+    def check_places(self, shards: dict[int, int]) -> None:
+        """Refuse tracks that do not lie within their shard; `shards` has the bytes of each.
+
+        Raises:
+            DataError: With the first that does not.
+        """
+        numbers, places = np.unique(self._shard, return_inverse=True)
+        sizes = np.array([shards.get(shard, -1) for shard in numbers.tolist()], np.int64)
+        held = sizes[places] // (2 * self.mel.mels)
+        with np.errstate(over="ignore"):
+            ends = self._first_frame + self.frames
+        wrong = (self.frames < 0) | (self._first_frame < 0) | (ends < self._first_frame) | (ends > held)
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise DataError(
+                f"{self.folder / 'tracks.parquet'}: row {row + 1} lies outside shard {self._shard[row]}. {AGAIN}"
+            )
 
     def __repr__(self) -> str:
         hours = float(self.frames.sum()) * self.mel.hop_samples / self.mel.sample_rate / 3600
@@ -190,33 +202,20 @@ class Corpus:
             path = self.folder / shard_file(shard)
             try:
                 mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError) as error:
-                raise MissingError(f"{path}: cannot be read ({error}). Prepare the corpus again.") from error
+            except (OSError, ValueError, SyntaxError, MemoryError, RecursionError, OverflowError) as error:
+                raise MissingError(f"{path}: cannot be read ({reason_of(error)}). {AGAIN}") from error
+            if mapped.dtype != np.float16 or mapped.ndim != 2 or mapped.shape[1] != self.mel.mels:
+                raise DataError(
+                    f"{path}: holds {mapped.dtype} of shape {mapped.shape}, not float16 of {self.mel.mels} mel "
+                    f"bands. {AGAIN}"
+                )
             self._maps[shard] = mapped
         return mapped
-
-
-def shard_file(shard: int) -> str:
-    """Return a shard's path inside the corpus."""
-    return f"mels/shard-{shard:05d}.npy"
 
 
 def column(tracks: pa.Table, name: str) -> NDArray[np.int64]:
     """Return an integer column as int64 (tracks,)."""
     return np.asarray(tracks[name].to_numpy(), dtype=np.int64)
-
-
-def mel_from_json(value: dict[str, Any]) -> MelSettings:
-    """Read mel settings from a JSON object.
-
-    Raises:
-        DataError: If a setting is missing, unknown or out of range.
-    """
-    try:
-        config = MelSettings(**value)
-    except TypeError as error:
-        raise DataError(f"mel settings {value} cannot be read: {error}. Prepare the corpus again.") from error
-    return config
 
 
 def corpus_fingerprint(mel: MelSettings, track_ids: list[str], contents: list[str]) -> str:
@@ -226,16 +225,7 @@ def corpus_fingerprint(mel: MelSettings, track_ids: list[str], contents: list[st
 
 def read_rows(path: Path, schema: pa.Schema) -> pa.Table:
     """Read a Parquet file as a table of `schema`."""
-    try:
-        with pq.ParquetFile(path) as file:  # read_table would take a folder named a=b for a column
-            return file.read().cast(schema)
-    except FileNotFoundError:
-        raise MissingError(f"{path}: no such file. Prepare the corpus again.") from None
-    except (OSError, pa.ArrowException, ValueError) as error:
-        line = str(error).splitlines()[0]
-        raise MissingError(
-            f"{path}: cannot be read, perhaps cut short ({line}). Prepare the corpus again."
-        ) from error
+    return read_parquet(path, schema, again=AGAIN)
 
 
 def check_shard(path: Path, size: int) -> None:

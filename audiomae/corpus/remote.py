@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from audiomae.corpus.corpus import Corpus, shard_file
+from audiomae.corpus.corpus import CORPUS_FORMAT, Corpus
+from audiomae.corpus.meta import CorpusMeta, shard_file
 from audiomae.disk.files import read_json
 from audiomae.disk.stores import connect_store, fetch_file, find_files, is_url, store_errors
 from audiomae.errors import MissingError
@@ -68,18 +69,18 @@ def open_corpus(name: Path | str) -> Corpus:
         folder = Path(temporary)
         for file in ("corpus.json", "tracks.parquet"):
             fetch_file(f"{url}/{file}", folder / file)
-        meta = read_json(folder / "corpus.json")
+        meta = read_json(folder / "corpus.json", format=CORPUS_FORMAT)
         with store_errors(url):
             there = {path[len(root) :].lstrip("/"): about["size"] for path, about in find_files(store, root)}
-        for shard in meta.get("shards", ()):
-            if there.get(shard["file"]) != shard["bytes"]:
+        for shard in CorpusMeta.of(meta, f"{url}/corpus.json").shards:
+            if there.get(shard.file) != shard.bytes:
                 raise MissingError(
-                    f"{url}/{shard['file']}: {there.get(shard['file'], 'none')} of {shard['bytes']} bytes are "
-                    "there. Copy the corpus anew."
+                    f"{url}/{shard.file}: {there.get(shard.file, 'none')} of {shard.bytes} bytes are there. Copy the "
+                    "corpus anew."
                 )
-            stand_in = folder / shard["file"]
+            stand_in = folder / shard.file  # a name of ours, below the temporary folder
             stand_in.parent.mkdir(exist_ok=True)
             with stand_in.open("wb") as file_of_that_size:
-                file_of_that_size.truncate(shard["bytes"])  # takes no room; Corpus.open asks for its size
+                file_of_that_size.truncate(shard.bytes)  # takes no room; Corpus.open asks for its size
         corpus = Corpus.open(folder)
     return StoredCorpus.at(url, corpus.meta, corpus.tracks)

@@ -33,10 +33,9 @@ from audiomae.corpus.corpus import (
     TRACK_SCHEMA,
     Corpus,
     corpus_fingerprint,
-    mel_from_json,
     read_rows,
-    shard_file,
 )
+from audiomae.corpus.meta import mel_from_json, shard_file
 from audiomae.disk.files import read_json, write_atomically, write_json
 from audiomae.errors import DataError, FingerprintError, MissingError, StorageError
 
@@ -259,16 +258,18 @@ class CorpusWriter:
             try:
                 entry = read_json(path, format=JOURNAL_FORMAT)
                 whole = (self.folder / shard_file(self.next_shard)).stat().st_size == entry["bytes"]
-            except (OSError, KeyError, DataError):
+                rejects = pa.Table.from_pylist(entry["rejects"], schema=REJECT_SCHEMA).to_pylist()
+                tracks = pa.Table.from_pylist(entry["tracks"], schema=TRACK_SCHEMA).to_pylist()
+            except (OSError, KeyError, TypeError, AttributeError, pa.ArrowException, DataError):
                 whole = False
             if not whole:  # decoded again, as if it had never been
                 return
             self.shards[self.next_shard] = int(entry["bytes"])
             self.resumed = True
-            for row in entry["rejects"]:
+            for row in rejects:
                 self.drop(row["path"])
                 self.rejects[row["path"]] = row
-            for row in entry["tracks"]:
+            for row in tracks:
                 self.drop(row["path"])
                 self.tracks[row["path"]] = row
 

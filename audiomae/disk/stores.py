@@ -1,5 +1,8 @@
 """Files that a URL names (s3://, gs://, file://, …): read through fsspec, and folders copied there.
 
+A URL may stand in a table that somebody else wrote, and fsspec knows protocols that run code, open archives or chain
+several of each (`reference://…::…`). So `connect_store`, which every URL passes, takes those of `PROTOCOLS` alone.
+
 A store has no rename of folders, so a copy counts from the moment its JSON file is there, which comes last.
 """
 
@@ -20,6 +23,7 @@ from audiomae.disk.files import read_json, write_json
 from audiomae.errors import AudiomaeError, ConfigError, DecodeError, MissingError, StorageError
 
 __all__ = [
+    "PROTOCOLS",
     "connect_store",
     "copy_folder",
     "fetch_file",
@@ -30,6 +34,8 @@ __all__ = [
     "stamp_url",
 ]
 
+PROTOCOLS = ("abfs", "abfss", "az", "file", "gcs", "gs", "http", "https", "s3")
+"""Stores that a URL may name. http and https are read from, never written to."""
 TRIES = 3
 """Times that a file is asked for before it counts as out of reach."""
 COPIED = ".copied.json"
@@ -50,12 +56,21 @@ def connect_store(url: str) -> tuple[Any, str]:
     """Return the file system of a URL, and the URL's path in it.
 
     Raises:
-        ConfigError: If no such store is known, or its package is not installed.
+        ConfigError: If its protocol is not one of `PROTOCOLS`, it names several stores one behind another, or the
+            package of its store is not installed.
     """
+    url = str(url)
+    protocol = url.partition("://")[0]
+    if "::" in url or protocol not in PROTOCOLS:
+        shown = "".join(mark if mark.isprintable() else "?" for mark in url)[:120]
+        wrong = (
+            "names several stores with '::'" if "::" in url else f"protocol {protocol[:20]!r} is not taken"
+        )
+        raise ConfigError(f"{shown}: {wrong}. Use one of {', '.join(PROTOCOLS)}.")
     try:
         store, path = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise ConfigError(f"{url}: {first_line(error)}. Name a store that fsspec knows.") from None
+    except Exception as error:  # noqa: BLE001  each store raises what its library raises
+        raise ConfigError(f"{url}: {first_line(error)}. Is the package of that store installed?") from None
     return store, str(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -9,9 +10,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from audiomae.disk.files import write_atomically
-from audiomae.errors import MissingError, StorageError
+from audiomae.errors import DataError, MissingError, StorageError, reason_of
 
-__all__ = ["read_tensors", "write_tensors"]
+__all__ = ["check_tensors", "read_tensors", "write_tensors"]
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
@@ -42,7 +43,38 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """
     try:
         return dict(load_file(path))
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError, MemoryError) as error:
         raise MissingError(
-            f"{path}: cannot be read ({error}). Take another copy, or make it again."
+            f"{path}: cannot be read ({reason_of(error)}). Take another copy, or make it again."
         ) from None
+
+
+def check_tensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]
+) -> None:
+    """Refuse tensors that do not fit a model: others, of another shape, not of numbers with a point, or not finite.
+
+    Args:
+        path: Where they were read, for messages.
+        tensors: What was read.
+        wanted: The model's own; they may lie on the meta device, which takes no memory.
+
+    Raises:
+        DataError: With the first that is wrong.
+    """
+    names = sorted(wanted.keys() ^ tensors.keys())
+    if names:
+        what = "is missing" if names[0] in wanted else "is not one of this model's"
+        raise DataError(f"{path}: tensor {names[0]!r} {what}. Take another copy.")
+    for name, model in sorted(wanted.items()):
+        found = tensors[name]
+        if found.shape != model.shape:
+            raise DataError(
+                f"{path}: tensor {name!r} has shape {list(found.shape)}, not {list(model.shape)}. Take another copy."
+            )
+        if found.dtype != model.dtype:
+            raise DataError(
+                f"{path}: tensor {name!r} holds {found.dtype}, not {model.dtype}. Take another copy."
+            )
+        if not torch.isfinite(found).all():
+            raise DataError(f"{path}: tensor {name!r} has NaN or infinite entries. Take another copy.")

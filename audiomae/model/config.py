@@ -5,9 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from audiomae.checks import require
 from audiomae.errors import ConfigError
 
 __all__ = ["SIZES", "ModelSettings", "model_of_size"]
+
+LARGEST = {
+    "width": 16_384,
+    "depth": 256,
+    "heads": 1_024,
+    "decoder_width": 16_384,
+    "decoder_depth": 256,
+    "decoder_heads": 1_024,
+    "patch_frames": 4_096,
+    "patch_mels": 1_024,
+    "clip_frames": 65_536,
+    "mels": 1_024,
+    "projection": 16_384,
+}
+"""Sizes at most, so that a damaged or hostile file cannot ask for all memory; several times what anybody trains."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +63,9 @@ class ModelSettings:
         """Refuse sizes that do not fit together."""
         if not 0 < self.decoded <= 1:
             raise ConfigError(f"model.decoded is {self.decoded}; it is a share above 0, up to 1.")
-        for name in set(self.__dataclass_fields__) - {"decoded", "projection"}:
-            if getattr(self, name) < 1:
-                raise ConfigError(f"model.{name} is {getattr(self, name)}; it must be at least 1.")
+        for name, most in LARGEST.items():
+            least = 0 if name == "projection" else 1
+            require(f"model.{name}", getattr(self, name), least=least, most=most)
         for size, heads, name in (
             (self.width, self.heads, "heads"),
             (self.decoder_width, self.decoder_heads, "decoder_heads"),
@@ -64,6 +80,9 @@ class ModelSettings:
         ):
             if size % patch:
                 raise ConfigError(f"model.{name} {patch} does not divide {size}. Use a divisor.")
+
+        require("patches of a clip", self.columns * self.rows, least=1, most=65_536)
+        require("values of a patch", self.patch_values, least=1, most=65_536)
 
     @property
     def columns(self) -> int:

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,12 @@ from audiomae.audio.mel import LogMel, MelSettings, log_mel_blocks
 from audiomae.checks import require
 from audiomae.corpus.clips import clip_starts
 from audiomae.disk.files import fingerprint_of, read_json, write_json
-from audiomae.disk.tensors import read_tensors, write_tensors
+from audiomae.disk.records import as_record
+from audiomae.disk.tensors import check_tensors, read_tensors, write_tensors
 from audiomae.errors import AudiomaeError, ConfigError, DataError, FingerprintError, MissingError
 from audiomae.model.autoencoder import Autoencoder
 from audiomae.model.config import ModelSettings
+from audiomae.model.description import Description
 from audiomae.model.devices import pick_device
 from audiomae.model.pooling import Pool
 from audiomae.model.readout import Readout
@@ -223,7 +225,7 @@ def load(name: Path | str, *, device: torch.device | str = "auto") -> Embedder:
     Raises:
         ConfigError: If the device cannot be used.
         MissingError: If there is no such model, or a file is cut short or damaged.
-        DataError: If it names a pooling that there is not.
+        DataError: If an entry of the config is of another type or out of range, or the weights do not fit it.
         FingerprintError: If the weights are not those the config was written with.
 
     Example:
@@ -231,25 +233,32 @@ def load(name: Path | str, *, device: torch.device | str = "auto") -> Embedder:
     """
     place, folder = pick_device(device), model_folder(name)
     described = read_json(folder / "config.json", format=FORMAT)
-    if absent := {"model", "mel", "statistics", "readout"} - set(described):
-        raise MissingError(f"{folder}/config.json: holds no {', '.join(sorted(absent))}. Take another copy.")
-    if (pool := described["readout"].get("pool")) not in get_args(Pool):
-        raise DataError(f"{folder}/config.json: pool {pool!r} is not one of {', '.join(get_args(Pool))}.")
+    model = as_record(described, Description, where=folder / "config.json")
+    as_record(described["mel"], MelSettings, where=folder / "config.json", strict=True)
+    as_record(described["model"], ModelSettings, where=folder / "config.json", strict=True)
+    if not 1 <= model.readout.layer <= model.model.depth or model.mel.mels != model.model.mels:
+        raise DataError(
+            f"{folder / 'config.json'}: layer {model.readout.layer} of {model.model.depth}, {model.mel.mels} mel bands "
+            f"of {model.model.mels}: its parts do not fit together. Take another copy."
+        )
     tensors = read_tensors(folder / "model.safetensors")
-    if _fingerprint(described, tensors) != described.get("fingerprint"):
+    with torch.device("meta"):  # shapes without memory, so that what is built is no larger than the file
+        wanted = Autoencoder(model.model).state_dict()
+    check_tensors(folder / "model.safetensors", tensors, wanted)
+    if _fingerprint(described, tensors) != model.fingerprint:
         raise FingerprintError(
             f"{folder}: model.safetensors is not the one config.json was written with. Export or copy both together."
         )
-    autoencoder = Autoencoder(ModelSettings(**described["model"]))
+    autoencoder = Autoencoder(model.model)
     autoencoder.load_state_dict(tensors)
     return Embedder(
         autoencoder.eval(),
-        mel=MelSettings(**described["mel"]),
-        mean=described["statistics"]["mean"],
-        std=described["statistics"]["std"],
-        layer=described["readout"]["layer"],
-        pool=described["readout"]["pool"],
-        fingerprint=described["fingerprint"],
+        mel=model.mel,
+        mean=model.statistics.mean,
+        std=model.statistics.std,
+        layer=model.readout.layer,
+        pool=model.readout.pool,
+        fingerprint=model.fingerprint,
     ).to(place)
 
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from audiomae.disk.files import fingerprint_of, write_atomically
-from audiomae.errors import DataError, MissingError
+from audiomae.errors import DataError, MissingError, reason_of
 
 __all__ = ["WhitenKind", "Whitening"]
 
@@ -206,13 +206,26 @@ class Whitening:
             with safe_open(path, framework="numpy") as file:
                 about = json.loads((file.metadata() or {}).get("about", "{}"))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
             raise MissingError(
-                f"{path}: cut short or damaged ({error}). Fit it again with --whiten."
+                f"{path}: cut short or damaged ({reason_of(error)}). Fit it again with --whiten."
             ) from error
-        if about.pop("format", None) != FORMAT or set(tensors) != {"mean", "matrix"}:
+        if (
+            not isinstance(about, dict)
+            or about.pop("format", None) != FORMAT
+            or set(tensors) != {"mean", "matrix"}
+        ):
             raise DataError(f"{path}: holds {', '.join(sorted(tensors)) or 'nothing'}, not a whitening.")
-        return cls(tensors["mean"], tensors["matrix"], dict(sorted(about.items())))
+        mean, matrix = tensors["mean"], tensors["matrix"]
+        fits = mean.ndim == 1 and matrix.ndim == 2 and len(matrix) == len(mean) and matrix.shape[1] > 0
+        if not fits or mean.dtype != np.float32 or matrix.dtype != np.float32:
+            raise DataError(
+                f"{path}: mean {mean.dtype} {mean.shape} and matrix {matrix.dtype} {matrix.shape} do not fit together. "
+                "Fit it again with --whiten."
+            )
+        if not (np.isfinite(mean).all() and np.isfinite(matrix).all()):
+            raise DataError(f"{path}: has NaN or infinite entries. Fit it again with --whiten.")
+        return cls(mean, matrix, {str(key): str(value) for key, value in sorted(about.items())})
 
 
 class Moments:

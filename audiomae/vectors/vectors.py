@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from audiomae.disk.files import fingerprint_of, read_json
+from audiomae.disk.files import fingerprint_of, inside, read_json
+from audiomae.disk.parquet import read_parquet
+from audiomae.disk.records import as_record
 from audiomae.errors import DataError, FingerprintError, MissingError
 
 __all__ = [
@@ -49,7 +50,28 @@ SETTINGS = (
     "precision",
 )
 """What decides the vectors; entries of `vectors.json`."""
+TRACK_COLUMNS = ("track_id", *TAGS, "vector")
+PART_NAME = r"clips/part-[0-9]{5,9}\.parquet"
 _FINGERPRINT_KEY = b"audiomae.fingerprint"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part as vectors.json tells of it: its name in clips/, clips and size of the file."""
+
+    name: str
+    clips: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class VectorsMeta:
+    """What vectors.json must say beside the entries of `SETTINGS`; what else it says is for people."""
+
+    fingerprint: str
+    dim: int
+    tracks: int
+    parts: tuple[Part, ...]
 
 
 class ClipVector(NamedTuple):
@@ -101,14 +123,11 @@ def read_part(path: Path, fingerprint: str) -> pa.Table:
         MissingError: If it is not there or cut short.
         FingerprintError: If it belongs to other vectors.
     """
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError:
-        raise MissingError(f"{path}: no such file, but the folder names it. Export again.") from None
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise MissingError(f"{path}: cut short or damaged ({reason}). Delete it and export again.") from error
-    found = (table.schema.metadata or {}).get(_FINGERPRINT_KEY, b"none").decode()
+    table = read_parquet(path, again="Delete it and export again.")
+    absent = [name for name in ("track_id", "vector") if name not in table.column_names]
+    if absent or not pa.types.is_fixed_size_list(table.schema.field("vector").type):
+        raise DataError(f"{path}: has no column {absent[0] if absent else 'of vectors'}. Export again.")
+    found = (table.schema.metadata or {}).get(_FINGERPRINT_KEY, b"none").decode(errors="replace")
     if found != fingerprint:
         raise FingerprintError(
             f"{path}: fingerprint is {found}, not {fingerprint}; it was made with another model, corpus or "
@@ -148,20 +167,35 @@ class Vectors:
         meta = read_json(folder / "vectors.json", format=FORMAT)
         if meta.get("fingerprint") != settings_fingerprint(meta):
             raise FingerprintError(f"{folder / 'vectors.json'}: was edited by hand; export again.")
-        for part in meta["parts"]:
-            path = folder / "clips" / part["name"]
+        read = as_record(meta, VectorsMeta, where=folder / "vectors.json")
+        for part in read.parts:
+            path = inside(folder, f"clips/{part.name}", PART_NAME)
             size = path.stat().st_size if path.exists() else 0
-            if size != part["bytes"]:
+            if size != part.bytes:
                 raise MissingError(
-                    f"{path}: {size} bytes of {part['bytes']}, missing or cut short. Delete "
+                    f"{path}: {size} bytes of {part.bytes}, missing or cut short. Delete "
                     f"{folder / 'vectors.json'} and this file, then run the same audiomae export again."
                 )
-        tracks = read_part(folder / "tracks.parquet", meta["fingerprint"])
-        if tracks.num_rows != meta["tracks"]:
+        tracks = read_part(folder / "tracks.parquet", read.fingerprint)
+        if tracks.num_rows != read.tracks:
             raise MissingError(
-                f"{folder / 'tracks.parquet'}: {tracks.num_rows} tracks of {meta['tracks']}. Export again."
+                f"{folder / 'tracks.parquet'}: {tracks.num_rows} tracks of {read.tracks}. Export again."
             )
-        return cls(folder, meta, tracks, stack_vectors(tracks["vector"]))
+        missing = [name for name in TRACK_COLUMNS if name not in tracks.column_names]
+        if missing or tracks["track_id"].null_count:
+            raise DataError(
+                f"{folder / 'tracks.parquet'}: column {missing[0] if missing else 'track_id'} is missing or has empty "
+                "cells. Export again."
+            )
+        vectors = stack_vectors(tracks["vector"])
+        if vectors.shape[1] != read.dim or not np.isfinite(vectors).all():
+            what = (
+                "has NaN or infinite entries"
+                if vectors.shape[1] == read.dim
+                else f"is not of {read.dim} entries"
+            )
+            raise DataError(f"{folder / 'tracks.parquet'}: a vector {what}. Export again.")
+        return cls(folder, meta, tracks, vectors)
 
     @property
     def track_ids(self) -> list[str]:
@@ -198,7 +232,7 @@ class Vectors:
     def parts(self) -> Iterator[pa.Table]:
         """Yield the clips table part by part: track_id, clip_index, start_seconds, vector."""
         for part in self.meta["parts"]:
-            yield read_part(self.folder / "clips" / part["name"], self.meta["fingerprint"])
+            yield read_part(inside(self.folder, f"clips/{part['name']}", PART_NAME), self.meta["fingerprint"])
 
     def clips(self) -> Iterator[ClipVector]:
         """Yield every clip, tracks in order and clips in order."""

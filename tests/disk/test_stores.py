@@ -9,13 +9,15 @@ import pytest
 
 from audiomae.corpus.corpus import Corpus
 from audiomae.corpus.remote import StoredCorpus, open_corpus
+from audiomae.disk import stores
 from audiomae.disk.stores import copy_folder, fetch_file, is_url, local_copy, staged, stamp_url
 from audiomae.errors import ConfigError, DecodeError, MissingError, StorageError
 
 
 @pytest.fixture
-def store():
+def store(monkeypatch):
     """A store of this process alone."""
+    monkeypatch.setattr(stores, "PROTOCOLS", (*stores.PROTOCOLS, "memory"))
     files = fsspec.filesystem("memory")
     files.store.clear()
     files.pseudo_dirs[:] = [""]
@@ -43,7 +45,9 @@ def test_what_cannot_be_fetched_is_told(store, monkeypatch, tmp_path):
         local_copy("memory://gone.wav"),
     ):
         pass
-    with pytest.raises(ConfigError, match="Protocol not known: nowhere"):
+    with pytest.raises(
+        ConfigError, match=r"^nowhere://a: protocol 'nowhere' is not taken\. Use one of abfs, "
+    ):
         fetch_file("nowhere://a", tmp_path / "a")
     asked = []
 

@@ -264,7 +264,7 @@ def test_a_pooling_that_there_is_not_is_named(model, tmp_path):
     described = json.loads((tmp_path / "config.json").read_text())
     described["readout"]["pool"] = "median"
     (tmp_path / "config.json").write_text(json.dumps(described))
-    with pytest.raises(DataError, match="pool 'median' is not one of mean, "):
+    with pytest.raises(DataError, match=r"readout\.pool is 'median'; it must be one of mean, "):
         audiomae.load(tmp_path)
 
 

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from audiomae.cli.prepare import PrepareSettings, find_songs, prepare
+from audiomae.disk import stores
 from audiomae.errors import ConfigError, MissingError
 from data_prep.songs.folder import songs as folder_songs
 from data_prep.songs.store import songs
@@ -56,7 +57,8 @@ def test_other_sources_take_no_url():
 
 
 @pytest.mark.usefixtures("alone")
-def test_songs_of_a_store_become_a_corpus_in_it(tmp_path):
+def test_songs_of_a_store_become_a_corpus_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(stores, "PROTOCOLS", (*stores.PROTOCOLS, "memory"))
     store = fsspec.filesystem("memory")
     store.store.clear()
     for number in range(3):
