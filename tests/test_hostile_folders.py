@@ -323,13 +323,13 @@ def test_weights_cut_short_are_one_line(run, size):
         (
             np.zeros(3),
             np.zeros((3, 2)),
-            r"mean float64 \(3,\) and matrix float64 \(3, 2\) do not fit together",
+            r"mean float64 \(3,\) and matrix float64 \(3, 2\): not float32",
         ),
         (np.zeros(3, np.float32), np.zeros((4, 2), np.float32), "do not fit together"),
         (np.zeros((3, 1), np.float32), np.zeros((3, 2), np.float32), "do not fit together"),
         (np.zeros(3, np.float32), np.zeros((3, 0), np.float32), "do not fit together"),
-        (np.zeros(3, np.float32), np.full((3, 2), np.nan, np.float32), "has NaN or infinite entries"),
-        (np.full(3, np.inf, np.float32), np.zeros((3, 2), np.float32), "has NaN or infinite entries"),
+        (np.zeros(3, np.float32), np.full((3, 2), np.nan, np.float32), "not float32, or not finite"),
+        (np.full(3, np.inf, np.float32), np.zeros((3, 2), np.float32), "not float32, or not finite"),
     ],
 )
 def test_a_whitening_that_is_misshapen_or_not_finite_is_one_line(tmp_path, mean, matrix, line):

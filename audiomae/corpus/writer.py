@@ -4,9 +4,8 @@ A killed run leaves the last committed corpus as it was, and beside it a journal
 goes on:
 
     .journal/settings.json      mel settings of the unfinished run
-    .journal/shard-00003.json   written once mels/shard-00003.npy is complete: its tracks, and the rejects
-    before them .commit/                    the journal, renamed when the three files below are complete in
-    it; that is the commit
+    .journal/shard-00003.json   written once mels/shard-00003.npy is complete: its tracks, and the rejects before
+    .commit/                    the journal, renamed when the three files below are complete: that is the commit
         tracks.parquet, rejects.parquet, corpus.json     renamed into place by this run, or by the next one
     .spool-*/                   log-mels of single tracks that no shard holds yet; worth nothing after a kill
 """
@@ -262,8 +261,8 @@ class CorpusWriter:
                 tracks = pa.Table.from_pylist(entry["tracks"], schema=TRACK_SCHEMA).to_pylist()
             except (OSError, KeyError, TypeError, AttributeError, pa.ArrowException, DataError):
                 whole = False
-            if not whole:  # decoded again, as if it had never been
-                return
+            if not whole:
+                return  # decoded again, as if it had never been
             self.shards[self.next_shard] = int(entry["bytes"])
             self.resumed = True
             for row in rejects:

@@ -22,12 +22,11 @@ from audiomae.corpus.clips import clip_starts
 from audiomae.disk.files import fingerprint_of, read_json, write_json
 from audiomae.disk.records import as_record
 from audiomae.disk.tensors import check_tensors, read_tensors, write_tensors
-from audiomae.errors import AudiomaeError, ConfigError, DataError, FingerprintError, MissingError
+from audiomae.errors import AudiomaeError, ConfigError, DataError, FingerprintError
 from audiomae.model.autoencoder import Autoencoder
 from audiomae.model.config import ModelSettings
 from audiomae.model.description import Description
 from audiomae.model.devices import pick_device
-from audiomae.model.pooling import Pool
 from audiomae.model.readout import Readout
 from audiomae.model.released import model_folder
 from audiomae.model.waveforms import Channels, Waveforms, group_waveforms

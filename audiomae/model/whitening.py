@@ -217,14 +217,11 @@ class Whitening:
         ):
             raise DataError(f"{path}: holds {', '.join(sorted(tensors)) or 'nothing'}, not a whitening.")
         mean, matrix = tensors["mean"], tensors["matrix"]
-        fits = mean.ndim == 1 and matrix.ndim == 2 and len(matrix) == len(mean) and matrix.shape[1] > 0
-        if not fits or mean.dtype != np.float32 or matrix.dtype != np.float32:
-            raise DataError(
-                f"{path}: mean {mean.dtype} {mean.shape} and matrix {matrix.dtype} {matrix.shape} do not fit together. "
-                "Fit it again with --whiten."
-            )
-        if not (np.isfinite(mean).all() and np.isfinite(matrix).all()):
-            raise DataError(f"{path}: has NaN or infinite entries. Fit it again with --whiten.")
+        shapes = f"mean {mean.dtype} {mean.shape} and matrix {matrix.dtype} {matrix.shape}"
+        if mean.ndim != 1 or matrix.ndim != 2 or len(matrix) != len(mean) or not matrix.size:
+            raise DataError(f"{path}: {shapes} do not fit together. Fit it again with --whiten.")
+        if any(one.dtype != np.float32 or not np.isfinite(one).all() for one in (mean, matrix)):
+            raise DataError(f"{path}: {shapes}: not float32, or not finite. Fit it again with --whiten.")
         return cls(mean, matrix, {str(key): str(value) for key, value in sorted(about.items())})
 
 
