@@ -35,7 +35,7 @@ from audiomae.recommend.serving.recommender import Recommender
 from audiomae.recommend.serving.users import ListenerReader
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.towers.model import TowerModel
-from audiomae.recommend.towers.network import TowerSettings
+from audiomae.recommend.towers.settings import TowerSettings
 from audiomae.recommend.towers.task import ObjectiveSettings, make_towers
 from audiomae.vectors.search import unit_rows
 

@@ -21,9 +21,11 @@ from audiomae.recommend.splits import SplitSettings
 from audiomae.recommend.towers.audio import AudioSettings, AudioTask, load_encoder, save_encoder
 from audiomae.recommend.towers.features import FeatureSettings
 from audiomae.recommend.towers.job import TowerData, read_data, write_recommender
+from audiomae.recommend.towers.losses.registry import LOSSES
 from audiomae.recommend.towers.negatives import NegativeSettings
-from audiomae.recommend.towers.network import TowerSettings
-from audiomae.recommend.towers.task import Examples, ObjectiveSettings, TowerTask, make_towers
+from audiomae.recommend.towers.settings import TowerSettings
+from audiomae.recommend.towers.task import ObjectiveSettings, TowerTask, make_towers
+from audiomae.recommend.towers.training_plays import TrainingPlays
 from audiomae.training.gather import gather_rows
 from audiomae.training.loop import Outcome, train
 from audiomae.training.processes import make_accelerator, set_threads
@@ -103,9 +105,11 @@ class TrainTowersSettings:
             )
         if self.negatives.kind == "hard" and self.minutes is not None:
             raise ConfigError("hard negatives begin after a share of the steps: give --steps or --epochs.")
-        if self.objective.loss == "siglip" and self.negatives.kind == "uniform":
+        kinds = LOSSES[self.objective.loss].negatives
+        if self.negatives.kind not in kinds:
             raise ConfigError(
-                "siglip compares all pairs of the batch: use --negatives.kind in_batch or mixed."
+                f"{self.objective.loss} cannot take negatives of kind {self.negatives.kind}: use --negatives.kind "
+                f"{' or '.join(kinds)}."
             )
         if self.audio.on and self.towers.attention_clips:
             raise ConfigError(
@@ -168,8 +172,7 @@ def _run(
     config: TrainTowersSettings, data: TowerData, out: Path, accelerator: Accelerator, identity: str
 ) -> Outcome:
     loop, objective = config.train, config.objective
-    examples = Examples.of(data.split.train)
-    length = config.length(len(examples))
+    length = config.length(len(TrainingPlays.of(data.split.train)))
     check = data.check(objective.popularity, config.judged_users)
     settings: dict[str, Any] = {
         "batch": loop.batch,
@@ -212,7 +215,7 @@ def _task(config: TrainTowersSettings, data: TowerData, settings: dict[str, Any]
         config.negatives.count(config.train.batch),
         config.train.seed,
     )
-    given = (content, data.split.train, data.encoded, data.own, config.objective, config.negatives)
+    given = (content, data.split.train, data.encoded, data.ids, config.objective, config.negatives)
     if encoder is None:
         return TowerTask(towers, *given, **settings)
     return AudioTask(encoder, towers, *given, **settings)

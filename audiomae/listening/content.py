@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +17,21 @@ from audiomae.errors import DataError, MissingError
 from audiomae.listening.tables import TRACK_FIELDS
 from audiomae.vectors.vectors import Vectors, stack_vectors
 
-__all__ = ["MODEL_KEY", "Content", "write_content"]
+__all__ = ["MODEL_KEY", "ClipVectors", "Content", "write_content"]
 
 MODEL_KEY = b"audiomae.model_fingerprint"
 """Metadata of a content Parquet file: what made the vectors."""
 SPACE = ("model_fingerprint", "layer", "pool", "whiten", "whitening_fingerprint")
 """Entries of vectors.json that decide which vectors can be compared with each other."""
+
+
+class ClipVectors(NamedTuple):
+    """Clips of each track."""
+
+    vectors: NDArray[np.float32]
+    """(tracks, clips, dim), 0 where a track has fewer clips."""
+    there: NDArray[np.bool_]
+    """Which of them there are, (tracks, clips)."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +96,11 @@ class Content:
         """Entries of a vector."""
         return int(self.vectors.shape[1])
 
-    def clip_vectors(self, limit: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def clip_vectors(self, limit: int) -> ClipVectors:
         """Return clip vectors of each track; of a track with more clips, `limit` spread over its length.
 
         Args:
             limit: Clips a track, at most.
-
-        Returns:
-            Vectors, float32 (tracks, limit, dim), 0 where a track has fewer clips; and where there is one,
-            (tracks, limit).
 
         Raises:
             DataError: If this content is no vectors folder, or a clip's vector is not finite.
@@ -121,7 +127,7 @@ class Content:
                 held[rows[name], : len(clips)] = vectors[clips]
                 mask[rows[name], : len(clips)] = True
         _refuse_unknown(self.path, self.track_ids, held.reshape(len(self), -1))
-        return held, mask
+        return ClipVectors(held, mask)
 
     @classmethod
     def _build(

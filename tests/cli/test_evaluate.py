@@ -21,7 +21,7 @@ from audiomae.recommend.evaluation.calibration import load_calibrator
 from audiomae.recommend.splits import SplitSettings, protocol, split_interactions
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.towers.model import TowerModel
-from audiomae.recommend.towers.network import TowerSettings
+from audiomae.recommend.towers.settings import TowerSettings
 from audiomae.recommend.towers.task import ObjectiveSettings, make_towers
 
 DAY = 86_400

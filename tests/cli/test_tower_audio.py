@@ -21,7 +21,7 @@ from audiomae.listening.tables import TableSettings
 from audiomae.recommend.splits import SplitSettings
 from audiomae.recommend.towers.audio import AudioSettings, AudioTask
 from audiomae.recommend.towers.negatives import NegativeSettings
-from audiomae.recommend.towers.network import TowerSettings
+from audiomae.recommend.towers.settings import TowerSettings
 from audiomae.training.settings import LoopSettings
 
 TRACKS = [f"song-{number}" for number in range(6)]

@@ -29,7 +29,7 @@ from audiomae.recommend.splits import SplitSettings
 from audiomae.recommend.towers.features import FeatureSettings
 from audiomae.recommend.towers.model import TowerModel
 from audiomae.recommend.towers.negatives import NegativeSettings
-from audiomae.recommend.towers.network import TowerSettings
+from audiomae.recommend.towers.settings import TowerSettings
 from audiomae.recommend.towers.task import ObjectiveSettings, TowerTask
 from audiomae.training.settings import LoopSettings
 
@@ -83,13 +83,14 @@ def files_that_must_match(out: Path) -> dict[str, bytes]:
     return {name: (out / name).read_bytes() for name in names}
 
 
-def test_a_recommender_folder_holds_all_that_serves_and_judges_it(tables, tmp_path, capsys):
+def test_a_recommender_folder_holds_all_that_serves_and_judges_it(tables, tmp_path, capsys, caplog):
+    caplog.set_level("INFO", "audiomae")
     assert train_towers(config(tables, tmp_path / "rec")) == 0
     out = capsys.readouterr()
     printed = json.loads(out.out)
     assert printed["steps"] == 6
     assert {"validation_recall@20", "validation_ndcg@20", "gamma"} <= set(printed)
-    assert "2 of 26 played tracks have no vector" in out.err
+    assert "2 of 26 played tracks have no vector" in caplog.text
     model = TowerModel.load(tmp_path / "rec" / "towers")
     catalogue = Catalogue.open(tmp_path / "rec" / "catalogue")
     assert len(catalogue) == TRACKS
@@ -127,11 +128,12 @@ def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(tables, tmp_path, p
     assert files_that_must_match(tmp_path / "cut") == files_that_must_match(tmp_path / "whole")
 
 
-def test_running_a_finished_run_again_changes_nothing(tables, tmp_path, capsys):
+def test_running_a_finished_run_again_changes_nothing(tables, tmp_path, caplog):
+    caplog.set_level("INFO", "audiomae")
     train_towers(config(tables, tmp_path / "rec"))
     before = files_that_must_match(tmp_path / "rec")
     assert train_towers(config(tables, tmp_path / "rec")) == 0
-    assert "was finished before; nothing to do" in capsys.readouterr().err
+    assert "was finished before; nothing to do" in caplog.text
     assert files_that_must_match(tmp_path / "rec") == before
 
 
@@ -149,14 +151,15 @@ def test_other_settings_or_tables_in_the_same_folder_are_refused(tables, tmp_pat
         train_towers(config(copy, tmp_path / "rec", steps=2))
 
 
-def test_tables_may_move(tables, tmp_path, capsys):
+def test_tables_may_move(tables, tmp_path, caplog):
+    caplog.set_level("INFO", "audiomae")
     train_towers(config(tables, tmp_path / "rec", steps=2))
     copy = tmp_path / "moved"
     copy.mkdir()
     for path in tables.iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
     assert train_towers(config(copy, tmp_path / "rec", steps=2)) == 0
-    assert "was finished before" in capsys.readouterr().err
+    assert "was finished before" in caplog.text
 
 
 def test_interactions_of_other_tracks_are_refused(tables, tmp_path):
@@ -197,8 +200,8 @@ def test_a_batch_larger_than_the_data_says_what_fits(tables, tmp_path):
             "hard negatives begin after a share of the steps",
         ),
         (
-            {"objective": ObjectiveSettings(loss="siglip"), "negatives": NegativeSettings(kind="uniform")},
-            "siglip compares all pairs of the batch",
+            {"objective": ObjectiveSettings(loss="siglip"), "negatives": NegativeSettings(kind="mixed")},
+            r"siglip cannot take negatives of kind mixed: use --negatives\.kind in_batch\.",
         ),
     ],
 )

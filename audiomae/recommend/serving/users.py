@@ -136,31 +136,18 @@ class UserReader:
         histories: Histories,
         codes: NDArray[np.int64],
     ) -> Users:
-        settings = self.model.config
         vectors = np.empty((len(names), self.model.dim), np.float32)
         known: list[Listener] = []
         heard: list[NDArray[np.int64]] = []
         for first in range(0, len(names), _BLOCK):
             part = slice(first, first + _BLOCK)
-            here, played = codes[part], codes[part] >= 0
-            items = np.zeros((len(here), settings.longest), np.int64)
-            weights = np.zeros((len(here), settings.longest), np.float32)
-            if played.any():
-                items[played], weights[played] = histories.recent(
-                    here[played], longest=settings.longest, half_life_days=settings.half_life_days or None
-                )
-            # Summed play by play in float64, so that the sum does not depend on the users beside.
-            past = (take_rows(self.catalogue.history, items).astype(np.float64) * weights[:, :, None]).sum(
-                axis=1
-            )
+            history = histories.read(codes[part], self.model.config)
+            past = history.mean(take_rows(self.catalogue.history, history.tracks)).astype(np.float32)
             block = fields.slice(first, _BLOCK) if isinstance(fields, pa.Table) else fields[part]
-            vectors[part] = self.model.embed_users(
-                block, past.astype(np.float32), np.asarray(weights.sum(axis=1) > 0)
-            )
-            for place, code in enumerate(here.tolist()):
-                span = slice(histories.offsets[code], histories.offsets[code + 1]) if code >= 0 else slice(0)
-                rows = histories.items[span].astype(np.int64)
-                recent = np.unique(items[place][weights[place] > 0])
-                known.append(Listener(vectors[first + place], recent, rows, histories.weights[span]))
+            vectors[part] = self.model.embed_users(block, past, history.there)
+            for place, code in enumerate(codes[part].tolist()):
+                rows, weights = histories.plays_of(code)
+                recent = np.unique(history.tracks[place][history.weights[place] > 0])
+                known.append(Listener(vectors[first + place], recent, rows, weights))
                 heard.append(np.unique(rows))
         return Users(names, vectors, known, heard)

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from audiomae.checks import require
 from audiomae.corpus.clips import read_clips, uniform
 from audiomae.corpus.corpus import Corpus
 from audiomae.errors import ConfigError, DataError
@@ -24,8 +25,8 @@ from audiomae.listening.content import Content
 from audiomae.model.embedder import Embedder, load, save, untrained
 from audiomae.model.level import normalise_clips
 from audiomae.model.pooling import pool_tokens
+from audiomae.recommend.towers.batch import AudioClips, ItemInputs, TowerBatch, TowerVectors, UserInputs
 from audiomae.recommend.towers.network import Towers
-from audiomae.recommend.towers.network import Vectors as TowerVectors
 from audiomae.recommend.towers.task import TowerTask
 from audiomae.vectors.embed import embed_tracks
 from audiomae.vectors.job import VectorsJob
@@ -61,11 +62,8 @@ class AudioSettings:
             raise ConfigError(
                 "the audio encoder takes both: give --audio.corpus corpus/ and --audio.model run/."
             )
-        if self.blocks < 0 or self.hop_seconds <= 0:
-            raise ConfigError(
-                f"audio.blocks is {self.blocks} and audio.hop_seconds {self.hop_seconds}; the first must be 0 or "
-                "more, the second above 0."
-            )
+        require("audio.blocks", self.blocks, least=0)
+        require("audio.hop_seconds", self.hop_seconds, above=0, unit="s")
         if self.start == "scratch" and self.blocks:
             raise ConfigError(
                 f"audio.start is scratch, but all blocks below the last {self.blocks} would stay random. Use "
@@ -170,12 +168,11 @@ class AudioTowers(nn.Module):
         self.std, self.layer, self.pool = encoder.corpus.std, encoder.embedder.layer, encoder.embedder.pool
         self.register_buffer("bank", bank.clone())
 
-    def forward(self, clips: Tensor, inverse: Tensor, *inputs: Tensor) -> tuple[TowerVectors, Tensor]:
-        """Return what a loss compares, and the vector of each row's track, (n, values)."""
-        tokens = self.network.encode(normalise_clips(clips, self.std), layer=self.layer)
-        content = pool_tokens(tokens, self.pool)[inverse]
-        codes, numbers, heard, has, heard_own, weights, own = inputs
-        return self.towers(codes, numbers, heard, has, heard_own, weights, content, own), content
+    def forward(self, users: UserInputs, clips: AudioClips, ids: Tensor) -> tuple[TowerVectors, Tensor]:
+        """Return what a loss compares, and the vector of each item's track, (m, values)."""
+        tokens = self.network.encode(normalise_clips(clips.mels, self.std), layer=self.layer)
+        content = pool_tokens(tokens, self.pool)[clips.place]
+        return self.towers(users, ItemInputs(content, ids)), content
 
 
 class AudioTask(TowerTask):
@@ -201,28 +198,25 @@ class AudioTask(TowerTask):
         """Return the blocks of the audio encoder."""
         return self.audio.network.blocks
 
-    def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
+    def draw(self, step: int, share: slice) -> TowerBatch:
         """Return what `TowerTask.draw` does, and a clip of each track of this share."""
         drawn = super().draw(step, share)
-        rows, inverse = np.unique(drawn[6].numpy(), return_inverse=True)
-        clips = self.encoder.read(rows, self.seed, step)
-        return (*drawn, clips, torch.from_numpy(inverse.reshape(-1)))
+        tracks, place = np.unique(drawn.items.tracks.numpy(), return_inverse=True)
+        mels = self.encoder.read(tracks, self.seed, step)
+        return drawn._replace(audio=AudioClips(mels, torch.from_numpy(place.reshape(-1))))
 
-    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    def loss(self, module: nn.Module, batch: TowerBatch) -> dict[str, Tensor]:
         """Return the loss, and keep the vectors just computed."""
-        clips, inverse = batch[12:]
         self.content = self.audio.bank
-        codes, numbers, mean, has, heard_own, own_weights, _, own = self.inputs(batch)
-        inputs = (codes, numbers, mean, has, heard_own, own_weights, own)
-        vectors, content = module(clips, inverse, *inputs)
+        vectors, content = module(self.user_inputs(batch.users), batch.audio, batch.items.ids)
         with torch.no_grad():
-            rows = self.gather(batch[6])
+            rows = self.gather(batch.items.tracks)
             # Of a track that several processes drew, the last one's clip stays, on all of them.
             last = torch.full((len(self.audio.bank),), -1, device=rows.device)
             last.scatter_reduce_(0, rows, torch.arange(len(rows), device=rows.device), "amax")
             kept = last[last >= 0]
             self.audio.bank[rows[kept]] = self.gather(content.detach())[kept].to(self.audio.bank.dtype)
-        return self.compare(vectors, *batch[8:12])
+        return self.compare(vectors, batch)
 
     def evaluate(self, module: nn.Module, step: int) -> dict[str, float]:  # noqa: ARG002
         """Judge the towers on the validation slice, with the memory bank as content."""

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from audiomae.listening.tables import Interactions
 from audiomae.recommend.catalogue.items import log_prior_of, unplayed_log_prior
 from audiomae.recommend.evaluation.metrics import Truth, score_lists
+from audiomae.recommend.towers.batch import HistoryInputs, TrackClips, UserInputs
 from audiomae.recommend.towers.features import Encoded
 from audiomae.recommend.towers.histories import Histories
 from audiomae.recommend.towers.negatives import KnownPositives
@@ -29,18 +30,18 @@ _BLOCK_SCORES = 20_000_000
 
 
 class TowerCheck:
-    """Ranks the whole catalogue for some users of the validation slice, without what they heard before.
+    """Ranks the whole catalogue for some users of the validation slice, without what they played before.
 
-    Judged are plays of tracks that their users had not heard, those that nobody had heard included.
+    Judged are plays of tracks that are new to their users, those that nobody had played included.
 
     Args:
         train: Plays known before.
         validation: Plays to find.
         users: The users' fields as numbers.
-        own: Place of each track in the table of own vectors, (tracks,).
+        ids: Place of each track in the table of id embeddings, 0 for none, (tracks,).
         gammas: Weights of log q to try.
         most_users: Users to judge at most, evenly chosen.
-        clips: Clips of each track, and which there are, for attention.
+        clips: Clips of each track, for attention.
         k: Length of a list.
     """
 
@@ -49,16 +50,16 @@ class TowerCheck:
         train: Interactions,
         validation: Interactions,
         users: Encoded,
-        own: Ints,
+        ids: Ints,
         *,
         gammas: Sequence[float] = GAMMAS,
         most_users: int = 1000,
-        clips: tuple[Tensor, Tensor] | None = None,
+        clips: TrackClips | None = None,
         k: int = 20,
     ) -> None:
         tracks = len(train.track_ids)
         self.clips, self.users = clips, users
-        self.own, self.gammas, self.k = torch.from_numpy(own), tuple(gammas), k
+        self.ids, self.gammas, self.k = torch.from_numpy(ids), tuple(gammas), k
         plays = np.bincount(train.tracks, minlength=tracks)
         self.priors = {
             gamma: torch.from_numpy(log_prior_of(plays, unplayed=unplayed_log_prior(plays, gamma=gamma)))
@@ -101,9 +102,9 @@ class TowerCheck:
         for first in range(0, len(self.truth.users), block):
             users = self.truth.users[first : first + block]
             cosines = self._users(towers, users, content) @ items.T * towers.scale
-            heard = torch.from_numpy(self.known.in_columns(users, np.arange(len(items)))).to(device)
+            played = torch.from_numpy(self.known.in_columns(users, np.arange(len(items)))).to(device)
             for gamma, prior in priors.items():
-                scores = (cosines + gamma * prior).masked_fill_(heard, float("-inf"))
+                scores = (cosines + gamma * prior).masked_fill_(played, float("-inf"))
                 places = scores.topk(min(self.k, len(items)), dim=1)
                 lists = places.indices.masked_fill(places.values == float("-inf"), -1)
                 out[gamma].append(lists.cpu().numpy())
@@ -115,22 +116,22 @@ class TowerCheck:
             rows = slice(first, first + 8192)
             pooled = content[rows]
             if self.clips is not None:
-                pooled = towers.item.pool(*(values[rows].to(device) for values in self.clips))
-            parts.append(towers.item(pooled, self.own[rows].to(device)))
+                vectors, there = (values[rows].to(device) for values in self.clips)
+                pooled = towers.item.pool(vectors, there)
+            parts.append(towers.item(pooled, self.ids[rows].to(device)))
         return torch.cat(parts)
 
     def _users(self, towers: Towers, users: Ints, content: Tensor) -> Tensor:
-        settings, device = towers.settings, content.device
-        history = torch.zeros(len(users), settings.dim, device=device)
-        has = torch.zeros(len(users), dtype=torch.bool, device=device)
-        if settings.history:
-            heard, weights = self.histories.recent(
-                users, longest=settings.longest, half_life_days=settings.half_life_days or None
-            )
-            places, shares = torch.from_numpy(heard).to(device), torch.from_numpy(weights).to(device)
-            own = self.own.to(device)[places]
-            mean = F.embedding_bag(places, content, per_sample_weights=shares, mode="sum")
-            has = shares.sum(dim=1) > 0
-            history = towers.history(mean, has, own, shares * (own > 0))
+        device = content.device
         codes, numbers = (torch.from_numpy(values[users]).to(device) for values in self.users)
-        return towers.user(codes, numbers, history, has)  # type: ignore[no-any-return]
+        history = None
+        if towers.settings.history:
+            read = self.histories.read(users, towers.settings)
+            tracks, weights = (
+                torch.from_numpy(read.tracks).to(device),
+                torch.from_numpy(read.weights).to(device),
+            )
+            ids = self.ids.to(device)[tracks]
+            mean = F.embedding_bag(tracks, content, per_sample_weights=weights, mode="sum")
+            history = HistoryInputs(mean, weights.sum(dim=1) > 0, ids, weights * (ids > 0))
+        return towers.embed_users(UserInputs(codes, numbers, history))

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from audiomae.checks import close_to, require, require_all
 from audiomae.errors import ConfigError, DataError
+from audiomae.recommend.towers.fields.categorical import USER_ID
+from audiomae.recommend.towers.fields.column import Column, Encoder, FieldType, Limits
+from audiomae.recommend.towers.fields.registry import FIELD_TYPES
 
-__all__ = ["KNOWN_COLUMNS", "Column", "Encoded", "FeatureSettings", "Kind", "UserFeatures"]
+__all__ = ["Encoded", "FeatureSettings", "UserFeatures"]
 
-Kind = Literal["categorical", "numeric", "bucketised", "ignore"]
-
-KNOWN_COLUMNS: dict[str, Kind] = {
+KNOWN_COLUMNS = {
     "age": "bucketised",
     "account_age_days": "numeric",
     "country": "categorical",
@@ -26,7 +27,7 @@ KNOWN_COLUMNS: dict[str, Kind] = {
 }
 """Columns that need no type in the settings."""
 
-UNKNOWN, RARE = 0, 1
+IGNORED = "ignore"
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,13 @@ class FeatureSettings:
     Attributes:
         columns: Type of further columns, or another type for a known one: categorical, numeric, bucketised or
             ignore. age, account_age_days, country, gender and favorite_category are known.
-        user_id: Whether each user of the training gets a trained vector of his own.
+        user_id: Whether each user of the training gets a trained vector, their id embedding.
         least_count: Users that a value must have; values with fewer share one place, rare.
         one_hot: Values up to which a column is one-hot; one with more gets an embedding.
         buckets: Buckets, of equally many users, of a bucketised column.
     """
 
-    columns: dict[str, Kind] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
     user_id: bool = True
     least_count: int = 5
     one_hot: int = 32
@@ -50,48 +51,21 @@ class FeatureSettings:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        for name, least in (("least_count", 1), ("one_hot", 1), ("buckets", 2)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"features.{name} is {getattr(self, name)}; it must be at least {least}.")
+        require_all(self, "least_count", "one_hot", prefix="features.", least=1)
+        require("features.buckets", self.buckets, least=2)
+        for name, kind in self.columns.items():
+            if kind != IGNORED and kind not in FIELD_TYPES:
+                known = [*FIELD_TYPES, IGNORED]
+                hint = close_to(kind, known, otherwise=f"There are {', '.join(known)}.")
+                raise ConfigError(f"features.columns types {name} as {kind!r}, which is no type. {hint}")
         if "user_id" in self.columns:
             raise ConfigError(
                 "features.columns names user_id; switch it with --features.user_id true or false."
             )
 
-    def kind_of(self, name: str) -> Kind:
+    def kind_of(self, name: str) -> str:
         """Return how a column is read; one that nobody typed is ignored."""
-        return self.columns.get(name, KNOWN_COLUMNS.get(name, "ignore"))
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column, learned.
-
-    Attributes:
-        name: Its name in the users' table.
-        kind: How it is read; "user_id" for the user himself.
-        values: Vocabulary of a categorical column, from place 2 on (from 1 on for user_id).
-        rare: Whether some users of the training had a rare value; a new one is taken for rare then, else for
-            unknown.
-        mean: Mean of a numeric column.
-        std: Its standard deviation.
-        edges: Upper edges of the buckets but the last; a number falls in place 1 + edges below it.
-    """
-
-    name: str
-    kind: str
-    values: tuple[str, ...] = ()
-    rare: bool = False
-    mean: float = 0.0
-    std: float = 1.0
-    edges: tuple[float, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Places of a column of codes: 0 unknown, 1 rare (categorical), and the values."""
-        if self.kind == "bucketised":
-            return len(self.edges) + 2
-        return len(self.values) + (1 if self.kind == "user_id" else 2)
+        return self.columns.get(name, KNOWN_COLUMNS.get(name, IGNORED))
 
 
 class Encoded(NamedTuple):
@@ -107,20 +81,18 @@ class UserFeatures:
     """Turns rows of a users' table, or dicts, into numbers.
 
     Attributes:
-        columns: What was learned of each column, in the order of their names; the user himself last.
+        columns: What was learned of each column, in the order of their names; the user's id last.
         one_hot: Values up to which a column is one-hot.
+        sizes: Places of each column of codes.
     """
 
     def __init__(self, columns: Sequence[Column], one_hot: int) -> None:
         self.columns, self.one_hot = tuple(columns), one_hot
-        self.coded = tuple(column for column in self.columns if column.kind != "numeric")
-        self.numeric = tuple(column for column in self.columns if column.kind == "numeric")
-        first = {"user_id": 1}
-        self._places = {
-            column.name: {
-                value: place for place, value in enumerate(column.values, first.get(column.kind, 2))
-            }
-            for column in self.coded
+        self.coded = tuple(column for column in self.columns if _type_of(column).coded)
+        self.numeric = tuple(column for column in self.columns if not _type_of(column).coded)
+        self.sizes = tuple(_type_of(column).places(column) for column in self.coded)
+        self._encoders: dict[str, Encoder] = {
+            column.name: _type_of(column).encoder(column) for column in self.columns
         }
 
     def __repr__(self) -> str:
@@ -146,16 +118,17 @@ class UserFeatures:
                 f"features.columns types {', '.join(absent)}, but the users' table has "
                 f"{', '.join(names) or 'no column beside user_id'}. Name a column that is there."
             )
+        limits = Limits(settings.least_count, settings.buckets)
         columns = []
         if users is not None:
             known = set(user_ids)
             kept = [row for row in users.to_pylist() if row["user_id"] in known]
             for name in sorted(names):
                 kind = settings.kind_of(name)
-                if kind != "ignore":
-                    columns.append(_learn(name, kind, [row[name] for row in kept], settings))
+                if kind != IGNORED:
+                    columns.append(FIELD_TYPES[kind].learn(name, [row[name] for row in kept], limits))
         if settings.user_id:
-            columns.append(Column("user_id", "user_id", values=tuple(sorted(set(user_ids)))))
+            columns.append(USER_ID.learn("user_id", user_ids, limits))
         return cls(columns, settings.one_hot)
 
     def encode(self, fields: pa.Table | Sequence[Mapping[str, Any]]) -> Encoded:
@@ -173,28 +146,15 @@ class UserFeatures:
 
         codes = np.zeros((rows, len(self.coded)), np.int64)
         for place, column in enumerate(self.coded):
-            values = values_of(column.name)
-            if column.kind == "bucketised":
-                numbers = _numbers(column.name, values)
-                known = ~np.isnan(numbers)
-                codes[known, place] = 1 + np.searchsorted(column.edges, numbers[known], side="left")
-            else:
-                table, other = self._places[column.name], RARE if column.rare else UNKNOWN
-                codes[:, place] = [
-                    UNKNOWN if (text := _text(value)) is None else table.get(text, other) for value in values
-                ]
+            codes[:, place] = self._encoders[column.name](values_of(column.name))
         parts = np.zeros((rows, 2 * len(self.numeric)), np.float32)
         for place, column in enumerate(self.numeric):
-            numbers = _numbers(column.name, values_of(column.name))
-            missing = np.isnan(numbers)
-            standard = np.clip((numbers - column.mean) / column.std, -5.0, 5.0)
-            parts[:, 2 * place] = np.where(missing, 0.0, standard)
-            parts[:, 2 * place + 1] = missing
+            parts[:, 2 * place : 2 * place + 2] = self._encoders[column.name](values_of(column.name))
         return Encoded(codes, parts)
 
     @property
     def user_place(self) -> int:
-        """Column of codes that holds the user himself, or -1."""
+        """Column of codes that holds the user's id, or -1."""
         return len(self.coded) - 1 if self.coded and self.coded[-1].kind == "user_id" else -1
 
     def to_json(self) -> dict[str, Any]:
@@ -218,44 +178,5 @@ class UserFeatures:
             raise DataError(f"features.json: {error} is missing or unknown. Take another copy.") from error
 
 
-def _learn(name: str, kind: Kind, values: list[Any], settings: FeatureSettings) -> Column:
-    if kind == "categorical":
-        counts = Counter(text for value in values if (text := _text(value)) is not None)
-        kept = sorted(value for value, count in counts.items() if count >= settings.least_count)
-        return Column(name, kind, values=tuple(kept), rare=len(kept) < len(counts))
-    numbers = _numbers(name, values)
-    numbers = numbers[~np.isnan(numbers)]
-    if kind == "numeric":
-        if not len(numbers):
-            return Column(name, kind)
-        return Column(name, kind, mean=float(numbers.mean()), std=float(numbers.std()) or 1.0)
-    shares = np.arange(1, settings.buckets) / settings.buckets
-    edges = np.unique(np.quantile(numbers, shares, method="lower")) if len(numbers) else np.zeros(0)
-    return Column(name, kind, edges=tuple(float(edge) for edge in edges))
-
-
-def _text(value: Any) -> str | None:
-    """Return a categorical value as text; None where it is unknown. 1.0 and 1 are the same value."""
-    if value is None or value == "" or value != value:
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _numbers(name: str, values: Sequence[Any]) -> NDArray[np.float64]:
-    """Return a column as float64, NaN where it is missing."""
-    out = np.full(len(values), np.nan)
-    for row, value in enumerate(values):
-        if value is None or value == "":
-            continue
-        try:
-            out[row] = float(value)
-        except (TypeError, ValueError):
-            raise DataError(
-                f"users row {row}, column {name}: {value!r} is no number. Leave it empty, or type the column "
-                "categorical."
-            ) from None
-        if np.isinf(out[row]):
-            out[row] = np.nan
-    return out
+def _type_of(column: Column) -> FieldType:
+    return USER_ID if column.kind == "user_id" else FIELD_TYPES[column.kind]

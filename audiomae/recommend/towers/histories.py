@@ -1,20 +1,48 @@
-"""What each user heard, and the part of it that may be looked at when a play is predicted."""
+"""What each user played, and the part of it that may be looked at when a play is predicted.
+
+`Histories.read` is the one place where a user's history is made: for training examples, for the check on the validation
+slice, for the ranker's candidates and features, and for users who are served.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiomae.listening.tables import Interactions
+from audiomae.recommend.towers.settings import TowerSettings
 
-__all__ = ["Histories"]
+__all__ = ["Histories", "History"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 _DAY = 86_400.0
+
+
+class History(NamedTuple):
+    """The last plays of some users, and what each weighs."""
+
+    tracks: Ints
+    """Track codes, (users, longest), padded with 0."""
+    weights: Floats
+    """What each weighs in the mean, (users, longest): they sum to 1, or are all 0 for a user without a play to show."""
+
+    @property
+    def there(self) -> NDArray[np.bool_]:
+        """Whether a user has any play to show, (users,)."""
+        return np.asarray(self.weights.sum(axis=1) > 0)
+
+    def mean(self, rows: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the weighted mean of what a play adds, (users, values), from a row a play, (users, longest, values).
+
+        Summed in float64, so that a mean does not depend on the users beside.
+        """
+        mean: NDArray[np.float64] = (rows.astype(np.float64) * self.weights[:, :, None]).sum(axis=1)
+        return mean
 
 
 @dataclass(frozen=True)
@@ -64,64 +92,41 @@ class Histories:
         """Return the number of users."""
         return len(self.offsets) - 1
 
-    def heard(self, user: int) -> Ints:
-        """Return the tracks of a user, sorted, each once."""
-        return np.unique(self.items[self.offsets[user] : self.offsets[user + 1]]).astype(np.int64)
-
-    def recent(
-        self,
-        users: Ints,
-        before: Ints | None = None,
-        without: Ints | None = None,
-        longest: int = 50,
-        half_life_days: float | None = 90.0,
-    ) -> tuple[Ints, Floats]:
-        """Return the last plays of some users, and what each weighs in their mean.
+    def read(
+        self, users: Ints, settings: TowerSettings, *, before: Ints | None = None, without: Ints | None = None
+    ) -> History:
+        """Return the last plays of some users, and what each weighs in their mean: what the towers see of them.
 
         Args:
-            users: User codes, (n,).
-            before: Seconds since 1970, (n,): only plays strictly earlier are seen. None, or plays without
-                time, show them all.
+            users: User codes, (n,); −1 is a user without a play.
+            settings: How many plays a history holds, and the age, counted from the newest of them, at which a play
+                weighs half.
+            before: Seconds since 1970, (n,): the moment of the history, which sees only plays strictly earlier. None,
+                or plays without time, show them all.
             without: A track code for each user, (n,), whose plays are left out: the one to be predicted.
-            longest: Plays to return at most, L.
-            half_life_days: Age, counted from the newest play returned, at which a play weighs half; None
-                weighs all ages alike.
 
         Returns:
-            Track codes int64 (n, L), padded with 0, oldest first; and weights float32 (n, L) that sum to 1, 0
-            where padded; all 0 for a user with nothing to show. A play of weight w counts as log(1 + w).
-
-        Raises:
-            ValueError: If `longest` is below 1.
+            Oldest play first. A play of weight w counts as log(1 + w).
         """
-        if longest < 1:
-            raise ValueError(f"longest is {longest}; a history holds at least 1 play.")
-        users = np.asarray(users, dtype=np.int64)
+        users, longest = np.asarray(users, dtype=np.int64), settings.longest
+        if not len(self.items):
+            return History(
+                np.zeros((len(users), longest), np.int64), np.zeros((len(users), longest), np.float32)
+            )
         ends = self.offsets[users + 1]
         if before is not None and self._keys is not None:
             moments = np.clip(np.asarray(before, dtype=np.int64) - self._first, 0, self._span - 1)
             ends = np.searchsorted(self._keys, users * self._span + moments, side="left")
         window = longest if without is None else longest + 1
         places = ends[:, None] + np.arange(-window, 0)
-        inside = places >= self.offsets[users][:, None]
-        if not len(self.items):
-            return np.zeros((len(users), longest), np.int64), np.zeros((len(users), longest), np.float32)
+        inside = (places >= self.offsets[users][:, None]) & (users >= 0)[:, None]
         places = np.where(inside, places, 0)
         items = self.items[places].astype(np.int64)
         if without is not None:
             inside &= items != np.asarray(without)[:, None]
-            inside[:, 0] &= (
-                inside[:, 1:].sum(axis=1) < longest
-            )  # the spare play is there for the one left out
-        weights = np.log1p(self.weights[places].astype(np.float64))
-        if self.times is not None and half_life_days is not None:
-            times = np.where(inside, self.times[places], np.iinfo(np.int64).min // 4)
-            newest = times.max(axis=1, keepdims=True)
-            ages = np.where(inside, (newest - times) / _DAY, 0.0)
-            weights = weights * np.exp2(-ages / half_life_days)
-        weights = np.where(inside, weights, 0.0)
-        total = weights.sum(axis=1, keepdims=True)
-        weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+            # The spare play is there for the one left out.
+            inside[:, 0] &= inside[:, 1:].sum(axis=1) < longest
+        weights = self._weigh(places, inside, settings.half_life_days)
         items = np.where(inside, items, 0)
         if window > longest:
             # The oldest column is needed only in rows where a newer one fell out: move it into the gap.
@@ -129,4 +134,22 @@ class Histories:
             rows = np.flatnonzero(inside[:, 0])
             items[rows, gap[rows]], weights[rows, gap[rows]] = items[rows, 0], weights[rows, 0]
             items, weights = items[:, 1:], weights[:, 1:]
-        return items, weights.astype(np.float32)
+        return History(items, weights.astype(np.float32))
+
+    def _weigh(self, places: Ints, inside: NDArray[np.bool_], half_life_days: float) -> NDArray[np.float64]:
+        """Return what each play weighs among those of its row; 0 outside."""
+        weights = np.log1p(self.weights[places].astype(np.float64))
+        if self.times is not None and half_life_days:
+            times = np.where(inside, self.times[places], np.iinfo(np.int64).min // 4)
+            newest = times.max(axis=1, keepdims=True)
+            ages = np.where(inside, (newest - times) / _DAY, 0.0)
+            weights = weights * np.exp2(-ages / half_life_days)
+        weights = np.where(inside, weights, 0.0)
+        total = weights.sum(axis=1, keepdims=True)
+        shares: NDArray[np.float64] = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+        return shares
+
+    def plays_of(self, user: int) -> tuple[Ints, Floats]:
+        """Return the track and the weight of every play of a user, (plays,) each; none for user −1."""
+        span = slice(self.offsets[user], self.offsets[user + 1]) if user >= 0 else slice(0)
+        return self.items[span].astype(np.int64), self.weights[span]

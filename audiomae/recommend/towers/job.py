@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,18 @@ from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.catalogue.index import EXACT_BELOW
 from audiomae.recommend.folder import RecommenderFolder
 from audiomae.recommend.splits import Split, SplitSettings, protocol, split_interactions
+from audiomae.recommend.towers.batch import TrackClips
 from audiomae.recommend.towers.check import GAMMAS, TowerCheck
 from audiomae.recommend.towers.features import Encoded, FeatureSettings, UserFeatures
 from audiomae.recommend.towers.histories import Histories
 from audiomae.recommend.towers.model import TowerModel
-from audiomae.recommend.towers.negatives import Popularity
-from audiomae.recommend.towers.network import Towers, TowerSettings
+from audiomae.recommend.towers.negatives import PopularityKind
+from audiomae.recommend.towers.network import Towers
+from audiomae.recommend.towers.settings import TowerSettings
 
 __all__ = ["TowerData", "read_data", "write_recommender"]
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_GAMMA = 1.0
 """Weight of log q where there is no validation slice to choose it on: what the softmax would have learned."""
@@ -45,9 +49,9 @@ class TowerData:
         users: A row a user of the plays, in their order, empty where the users' table has none.
         features: How users become numbers.
         encoded: Users as numbers.
-        trained: Rows of the catalogue whose tracks have a vector of their own.
-        own: Place of each track among those, from 1 on, 0 for none, (tracks,).
-        clips: Clips of each track, and which there are, for attention.
+        trained: Rows of the catalogue whose tracks have an id embedding.
+        ids: Place of each track among those, from 1 on, 0 for none, (tracks,).
+        clips: Clips of each track, for attention.
         about: The split's protocol, and what was left out.
         fingerprint: Stands for all of it.
     """
@@ -58,18 +62,18 @@ class TowerData:
     features: UserFeatures
     encoded: Encoded
     trained: NDArray[np.int64]
-    own: NDArray[np.int64]
-    clips: tuple[torch.Tensor, torch.Tensor] | None
+    ids: NDArray[np.int64]
+    clips: TrackClips | None
     about: dict[str, Any]
     fingerprint: str
 
-    def check(self, popularity: Popularity, most_users: int) -> TowerCheck:
+    def check(self, popularity: PopularityKind, most_users: int) -> TowerCheck:
         """Return what judges towers on the validation slice."""
         return TowerCheck(
             self.split.train,
             self.split.validation,
             self.encoded,
-            self.own,
+            self.ids,
             gammas=GAMMAS if popularity == "separate" else (0.0,),
             most_users=most_users,
             clips=self.clips,
@@ -101,9 +105,11 @@ def read_data(
     absent = len(read.track_ids) - len(np.unique(plays.tracks))
     if absent:
         lost = len(read) - len(plays)
-        print(
-            f"{absent} of {len(read.track_ids)} played tracks have no vector; their {lost} plays are left out.",
-            file=sys.stderr,
+        _log.info(
+            "%d of %d played tracks have no vector; their %d plays are left out.",
+            absent,
+            len(read.track_ids),
+            lost,
         )
     for name, codes in (("user", plays.users), ("track", plays.tracks)):
         if len(np.unique(codes)) < 2:
@@ -117,10 +123,10 @@ def read_data(
     learned = UserFeatures.fit(table, trained_users, features)
     users = _rows_of(table, plays.user_ids)
     trained = np.unique(parts.train.tracks).astype(np.int64) if towers.track_ids else np.zeros(0, np.int64)
-    own = np.zeros(len(content), np.int64)
-    own[trained] = np.arange(1, len(trained) + 1)
+    ids = np.zeros(len(content), np.int64)
+    ids[trained] = np.arange(1, len(trained) + 1)
     limit = towers.attention_clips
-    clips = [torch.from_numpy(part) for part in content.clip_vectors(limit)] if limit else []
+    clips = TrackClips(*map(torch.from_numpy, content.clip_vectors(limit))) if limit else None
     about = {**protocol(parts, split), "tracks_without_vector": absent, "tables": dataclasses.asdict(tables)}
     known = learned.to_json() if table is None else _bytes_of(users)
     return TowerData(
@@ -130,8 +136,8 @@ def read_data(
         learned,
         learned.encode(users),
         trained,
-        own,
-        (clips[0], clips[1]) if clips else None,
+        ids,
+        clips,
         about,
         fingerprint_of(content.fingerprint, plays.fingerprint, known),
     )
@@ -142,7 +148,7 @@ def write_recommender(
     data: TowerData,
     towers: Towers,
     content: Content,
-    popularity: Popularity,
+    popularity: PopularityKind,
     metrics: dict[str, float],
 ) -> dict[str, Any]:
     """Write towers, tables and catalogue, and recommender.json last; return what it says.
@@ -187,13 +193,10 @@ def _queries(data: TowerData, model: TowerModel, catalogue: Catalogue) -> NDArra
     """Return vectors of up to 500 users, as they stand at the end of the training slice."""
     users = np.unique(data.split.train.users).astype(np.int64)
     users = users[np.linspace(0, len(users) - 1, min(500, len(users))).astype(np.int64)]
-    days = model.config.half_life_days or None
-    heard, weights = Histories.build(data.split.train).recent(
-        users, longest=model.config.longest, half_life_days=days
-    )
-    past = np.einsum("nl,nld->nd", weights, catalogue.history[heard])
+    history = Histories.build(data.split.train).read(users, model.config)
     names = [{"user_id": data.split.train.user_ids[code]} for code in users.tolist()]
-    return model.embed_users(names, past, weights.sum(axis=1) > 0)
+    past = history.mean(catalogue.history[history.tracks]).astype(np.float32)
+    return model.embed_users(names, past, history.there)
 
 
 def _rows_of(table: pa.Table | None, user_ids: list[str]) -> pa.Table:

@@ -17,8 +17,10 @@ from torch import Tensor
 from audiomae.disk.files import fingerprint_of, read_json, write_json
 from audiomae.disk.tensors import read_tensors, write_tensors
 from audiomae.errors import DataError, FingerprintError, MissingError
+from audiomae.listening.content import ClipVectors
 from audiomae.recommend.towers.features import UserFeatures
-from audiomae.recommend.towers.network import Towers, TowerSettings
+from audiomae.recommend.towers.network import Towers
+from audiomae.recommend.towers.settings import TowerSettings
 
 __all__ = ["FORMAT", "Projection", "TowerModel"]
 
@@ -35,7 +37,7 @@ class Projection(NamedTuple):
     projected: Floats
     """Item vectors, not normalised, (n, dim)."""
     history: Floats
-    """What each adds to the history of a user who heard it, (n, dim)."""
+    """What each adds to the history of a user who played it, (n, dim)."""
 
 
 class TowerModel:
@@ -46,7 +48,7 @@ class TowerModel:
     Args:
         towers: The network.
         features: How users become numbers.
-        track_ids: Tracks with a vector of their own, sorted.
+        track_ids: Tracks with an id embedding, sorted.
         meta: Whatever else should be kept: fingerprints, gamma, counts (JSON values).
 
     Attributes:
@@ -95,18 +97,17 @@ class TowerModel:
         self,
         content: Floats,
         track_ids: Sequence[str],
-        clips: tuple[Floats, NDArray[np.bool_]] | None = None,
+        clips: ClipVectors | None = None,
     ) -> Projection:
         """Turn the content of tracks into item vectors.
 
-        A track adds its own trained vector only where it was played in the training; any other is its content
-        alone.
+        A track adds its id embedding only where it was played in the training; any other is its content alone.
 
         Args:
             content: One vector a track, (n, values).
             track_ids: Their names.
-            clips: Their clips (n, clips, values) and which there are (n, clips), for a model that pools them by
-                attention; without them the mean vector stands for the one clip.
+            clips: Their clips, for a model that pools them by attention; without them the mean vector stands for
+                the one clip.
 
         Raises:
             DataError: If a vector holds NaN or infinity; the track is named.
@@ -129,25 +130,24 @@ class TowerModel:
         )
         for first in range(0, len(content), _BLOCK):
             rows = slice(first, first + _BLOCK)
-            part = None if clips is None else (clips[0][rows], clips[1][rows])
-            own, heard = self._embed_rows(torch.from_numpy(content[rows]).double(), codes[rows], part)
-            out.projected[rows], out.history[rows] = own.numpy(), heard.numpy()
+            part = None if clips is None else ClipVectors(clips.vectors[rows], clips.there[rows])
+            projected, history = self._embed_rows(torch.from_numpy(content[rows]).double(), codes[rows], part)
+            out.projected[rows], out.history[rows] = projected.numpy(), history.numpy()
         return out
 
     @torch.inference_mode()
-    def _embed_rows(
-        self, content: Tensor, codes: Tensor, clips: tuple[Floats, NDArray[np.bool_]] | None
-    ) -> tuple[Tensor, Tensor]:
+    def _embed_rows(self, content: Tensor, codes: Tensor, clips: ClipVectors | None) -> tuple[Tensor, Tensor]:
         item = self._exact.item
-        heard = own = item.project(content)
+        history = projected = item.project(content)
         if self.clips and clips is not None:
-            own = item.project(item.pool(torch.from_numpy(clips[0]).double(), torch.from_numpy(clips[1])))
+            there = torch.from_numpy(clips.there)
+            projected = item.project(item.pool(torch.from_numpy(clips.vectors).double(), there))
         trained = (codes > 0)[:, None]
         if item.own is not None:
-            own = own + item.own(codes) * trained
+            projected = projected + item.own(codes) * trained
         if item.heard is not None:
-            heard = heard + item.heard(codes) * trained
-        return own, heard
+            history = history + item.heard(codes) * trained
+        return projected, history
 
     @torch.inference_mode()
     def embed_users(
@@ -160,14 +160,14 @@ class TowerModel:
 
         Args:
             fields: A row or a dict a user; columns and values that are missing or new count as unknown.
-            history: Weighted mean of the `history` rows of what they heard, (n, dim); zeros where nothing.
-            has_history: Whether they heard anything, (n,).
+            history: Weighted mean of the `history` rows of what they played, (n, dim); zeros where nothing.
+            has_history: Whether they played anything, (n,).
 
         Returns:
             (n, dim), each of length 1.
 
         Raises:
-            DataError: If a numeric field is no number.
+            DataError: If a numeric field is not a number.
         """
         codes, numbers = self.features.encode(fields)
         out = np.empty((len(codes), self.dim), np.float32)

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiomae.errors import ConfigError
+from audiomae.checks import require, require_all
 
-__all__ = ["KnownPositives", "NegativeKind", "NegativeSettings", "Popularity", "draw_uniform", "log_offsets"]
+__all__ = [
+    "NEGATIVE_KINDS",
+    "KnownPositives",
+    "NegativeKind",
+    "NegativeSettings",
+    "PopularityKind",
+    "draw_uniform",
+    "log_offsets",
+]
 
 NegativeKind = Literal["uniform", "in_batch", "mixed", "hard"]
-Popularity = Literal["separate", "learned", "none"]
+NEGATIVE_KINDS: tuple[NegativeKind, ...] = get_args(NegativeKind)
+PopularityKind = Literal["separate", "learned", "none"]
 
 Ints = NDArray[np.int64]
 
@@ -41,11 +50,8 @@ class NegativeSettings:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        for name in ("per_positive", "extra", "hardest"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"negatives.{name} is {getattr(self, name)}; it must be at least 1.")
-        if not 0 <= self.warmup <= 1:
-            raise ConfigError(f"negatives.warmup is {self.warmup}; it is a share of the steps, from 0 to 1.")
+        require_all(self, "per_positive", "extra", "hardest", prefix="negatives.", least=1)
+        require("negatives.warmup", self.warmup, least=0, most=1)
 
     @property
     def shared(self) -> int:
@@ -130,7 +136,7 @@ def draw_uniform(
 
 
 def log_offsets(
-    counts: Ints, settings: NegativeSettings, batch: int, popularity: Popularity
+    counts: Ints, settings: NegativeSettings, batch: int, popularity: PopularityKind
 ) -> NDArray[np.float32]:
     """Return what is added to each track's logit in the training, so that the towers learn what they should.
 

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiomae.recommend.towers.batch import HistoryInputs, ItemInputs, TowerVectors, UserInputs
 from audiomae.recommend.towers.features import UserFeatures
 from audiomae.recommend.towers.settings import TowerSettings
 
-__all__ = ["ItemTower", "TowerSettings", "Towers", "UserTower", "Vectors"]
+__all__ = ["Towers"]
 
 MOST_SCALE = 100.0
 
 
 class ItemTower(nn.Module):
-    """Content, standardised → linear projection; plus the track's own vector where there is one.
+    """Content, standardised → linear projection; plus the track's id embedding where it has one.
 
     Args:
         values: Length of a content vector.
-        tracks: Tracks with a vector of their own.
+        tracks: Tracks with an id embedding.
         settings: Sizes.
 
     Attributes:
         mean: Mean of each content value over the catalogue.
         std: Its standard deviation, 1 where it does not vary.
+        own: Id embeddings as items (weights on disk carry this name); None without.
+        heard: Id embeddings as parts of a history; None without.
     """
 
     mean: Tensor
@@ -70,7 +72,7 @@ class ItemTower(nn.Module):
         return self.projection((content - self.mean) / self.std)  # type: ignore[no-any-return]
 
     def forward(self, content: Float[Tensor, "n values"], ids: Int[Tensor, " n"]) -> Float[Tensor, "n dim"]:
-        """Return item vectors, not normalised; id 0 is a track without a vector of its own."""
+        """Return item vectors, not normalised; id 0 is a track without an id embedding."""
         vectors = self.project(content)
         if self.own is not None:
             vectors = vectors + self.own(ids)
@@ -87,7 +89,7 @@ class UserTower(nn.Module):
 
     def __init__(self, features: UserFeatures, settings: TowerSettings) -> None:
         super().__init__()
-        self.sizes = tuple(column.size for column in features.coded)
+        self.sizes = features.sizes
         self.user_place, self.residual, self.with_history = (
             features.user_place,
             settings.residual,
@@ -146,26 +148,13 @@ class UserTower(nn.Module):
         return F.normalize(vectors, dim=1, eps=1e-8)
 
 
-class Vectors(NamedTuple):
-    """What a loss compares."""
-
-    users: Tensor
-    """Unit vectors of the users, (n, dim)."""
-    items: Tensor
-    """Unit vectors of the items, (m, dim)."""
-    scale: Tensor
-    """Factor of the cosines, (1,)."""
-    bias: Tensor
-    """What is added to them, (1,)."""
-
-
 class Towers(nn.Module):
     """Both towers, and the scale and bias that turn a cosine into a logit.
 
     Args:
         features: Columns of the users' table.
         values: Length of a content vector.
-        tracks: Tracks with a vector of their own.
+        tracks: Tracks with an id embedding.
         settings: Sizes.
         scale: First factor of the cosines.
         bias: First bias; −log(negatives per positive) for cross-entropy on pairs.
@@ -200,61 +189,31 @@ class Towers(nn.Module):
         """Factor of the cosines, at most 100, (1,)."""
         return self.log_scale.exp().clamp_max(MOST_SCALE)
 
-    def history(
-        self,
-        content: Float[Tensor, "n values"],
-        has: Bool[Tensor, " n"],
-        ids: Int[Tensor, "n longest"],
-        weights: Float[Tensor, "n longest"],
-    ) -> Float[Tensor, "n dim"]:
-        """Return the weighted mean of the vectors of the tracks heard; zero where there is none.
-
-        Args:
-            content: Weighted mean of their content.
-            has: Whether there is any.
-            ids: Their places in the table of own vectors, 0 for none.
-            weights: What each weighs; 0 leaves its own vector out.
-        """
-        vectors = self.item.project(content)
+    def history(self, played: HistoryInputs) -> Float[Tensor, "n dim"]:
+        """Return the weighted mean of the vectors of the tracks each user played; zero where there is none."""
+        vectors = self.item.project(played.content)
         if self.item.heard is not None:
             vectors = vectors + F.embedding_bag(
-                ids, self.item.heard.weight, per_sample_weights=weights, mode="sum"
+                played.ids, self.item.heard.weight, per_sample_weights=played.id_weights, mode="sum"
             )
-        return vectors * has[:, None].to(vectors.dtype)
+        return vectors * played.there[:, None].to(vectors.dtype)
 
-    def forward(
-        self,
-        codes: Tensor,
-        numbers: Tensor,
-        heard_content: Tensor,
-        has_history: Tensor,
-        heard_ids: Tensor,
-        heard_weights: Tensor,
-        content: Tensor,
-        ids: Tensor,
-        there: Tensor | None = None,
-    ) -> Vectors:
-        """Embed users and items.
-
-        Args:
-            codes: Coded fields of the users, (n, columns).
-            numbers: Numeric fields, (n, numbers).
-            heard_content: Mean content of what they heard, (n, values).
-            has_history: Whether they heard anything, (n,).
-            heard_ids: Own vectors of what they heard, (n, longest).
-            heard_weights: Their weights, (n, longest).
-            content: Content of the items, (m, values), or of their clips, (m, clips, values).
-            ids: Own vectors of the items, (m,), 0 for none.
-            there: Which clips there are, (m, clips).
-        """
-        if self.settings.history:
-            history = self.history(heard_content, has_history, heard_ids, heard_weights)
+    def embed_users(self, users: UserInputs) -> Float[Tensor, "n dim"]:
+        """Return unit vectors of users."""
+        count = len(users.numbers)
+        if users.history is None:
+            history = users.numbers.new_zeros(count, self.settings.dim)
+            there = torch.zeros(count, dtype=torch.bool, device=history.device)
         else:
-            history = numbers.new_zeros(len(numbers), self.settings.dim)
-        users = self.user(codes, numbers, history, has_history)
-        pooled = content if there is None else self.item.pool(content, there)
-        items = F.normalize(self.item(pooled, ids), dim=1, eps=1e-8)
-        return Vectors(users, items, self.scale, self.bias)
+            history, there = self.history(users.history), users.history.there
+        return self.user(users.codes, users.numbers, history, there)  # type: ignore[no-any-return]
+
+    def forward(self, users: UserInputs, items: ItemInputs) -> TowerVectors:
+        """Embed users and items."""
+        vectors = self.embed_users(users)
+        pooled = items.content if items.there is None else self.item.pool(items.content, items.there)
+        unit = F.normalize(self.item(pooled, items.ids), dim=1, eps=1e-8)
+        return TowerVectors(vectors, unit, self.scale, self.bias)
 
 
 def _embedding(places: int, dim: int) -> nn.Embedding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audiomae.errors import ConfigError
+from audiomae.checks import require, require_all
 
 __all__ = ["TowerSettings"]
 
@@ -17,14 +17,15 @@ class TowerSettings:
         dim: Length of the vectors of users and items.
         hidden: Width of the user tower's layers.
         layers: Layers of the user tower.
-        history: Whether a user's vector sees the tracks he heard.
+        history: Whether a user's vector sees the tracks they played.
         longest: Plays that a history holds at most.
         half_life_days: Age at which a play weighs half; 0 weighs all alike.
         residual: Whether history and user id are also added to the user tower's end, past its layers.
-        track_ids: Whether tracks that were played in the training get a trained vector beside their content.
+        track_ids: Whether tracks that were played in the training get a trained vector, their id embedding, beside
+            their content.
         track_id_dropout: Share of draws in which a track is shown without it, so that tracks nobody played are
             not at a loss.
-        user_id_dropout: Share of draws in which a user is shown without his own vector.
+        user_id_dropout: Share of draws in which a user is shown without their id embedding.
         field_dropout: Share of draws in which any other field of a user is shown as unknown.
         history_dropout: Share of the plays of a history that are left out of a draw.
         attention_clips: Clips of a track that attention pools; 0 takes the mean of all its clips.
@@ -46,11 +47,8 @@ class TowerSettings:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        for name, least in (("dim", 2), ("hidden", 1), ("layers", 1), ("longest", 1), ("attention_clips", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"towers.{name} is {getattr(self, name)}; it must be at least {least}.")
-        for name in ("track_id_dropout", "user_id_dropout", "field_dropout", "history_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"towers.{name} is {getattr(self, name)}; it is a share from 0 to below 1.")
-        if self.half_life_days < 0:
-            raise ConfigError(f"towers.half_life_days is {self.half_life_days}; it must be 0 or more.")
+        require("towers.dim", self.dim, least=2)
+        require_all(self, "hidden", "layers", "longest", prefix="towers.", least=1)
+        require_all(self, "attention_clips", "half_life_days", prefix="towers.", least=0)
+        shares = ("track_id_dropout", "user_id_dropout", "field_dropout", "history_dropout")
+        require_all(self, *shares, prefix="towers.", least=0, below=1)

@@ -14,25 +14,40 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiomae.checks import close_to, require
 from audiomae.corpus.clips import permute
 from audiomae.errors import ConfigError
 from audiomae.listening.tables import Interactions
-from audiomae.recommend.towers.examples import Examples
+from audiomae.recommend.towers.batch import (
+    DrawnHistory,
+    DrawnItems,
+    DrawnUsers,
+    HistoryInputs,
+    ItemInputs,
+    TowerBatch,
+    TowerVectors,
+    TrackClips,
+    UserInputs,
+)
 from audiomae.recommend.towers.features import Encoded, UserFeatures
 from audiomae.recommend.towers.histories import Histories
-from audiomae.recommend.towers.losses import LossKind, keep_hardest, sigmoid_loss, softmax_loss
+from audiomae.recommend.towers.losses.loss import keep_hardest
+from audiomae.recommend.towers.losses.registry import LOSSES
 from audiomae.recommend.towers.negatives import (
     KnownPositives,
     NegativeSettings,
-    Popularity,
+    PopularityKind,
     draw_uniform,
     log_offsets,
 )
-from audiomae.recommend.towers.network import Towers, TowerSettings, Vectors
+from audiomae.recommend.towers.network import Towers
+from audiomae.recommend.towers.settings import TowerSettings
+from audiomae.recommend.towers.training_plays import TrainingPlays
 
-__all__ = ["Examples", "ObjectiveSettings", "TowerTask", "make_towers"]
+__all__ = ["ObjectiveSettings", "TowerTask", "make_towers"]
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -44,17 +59,24 @@ class ObjectiveSettings:
             the batch.
         popularity: separate, a prior beside the towers, its weight chosen on the validation slice; learned, by the
             towers (logQ correction); none, neither.
-        temperature: First divisor of the cosines in a softmax; it is learned from there.
+        temperature: First divisor of the cosines in the loss; it is learned from there.
     """
 
-    loss: LossKind = "softmax"
-    popularity: Popularity = "separate"
+    loss: str = "softmax"
+    popularity: PopularityKind = "separate"
     temperature: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse values out of range."""
-        if not 0.01 <= self.temperature <= 10:
-            raise ConfigError(f"objective.temperature is {self.temperature}; it must be from 0.01 to 10.")
+        """Refuse values out of range, and what does not fit together."""
+        if self.loss not in LOSSES:
+            hint = close_to(self.loss, LOSSES, otherwise=f"There are {', '.join(LOSSES)}.")
+            raise ConfigError(f"objective.loss is {self.loss!r}, which is no loss. {hint}")
+        if self.popularity == "learned" and not LOSSES[self.loss].log_q:
+            raise ConfigError(
+                f"{self.loss} has no correction for how often a track is drawn, so towers cannot learn popularity by "
+                "it: use --objective.popularity separate or none."
+            )
+        require("objective.temperature", self.temperature, least=0.01, most=10)
 
 
 def make_towers(
@@ -71,13 +93,13 @@ def make_towers(
     Args:
         features: Columns of the users' table.
         content: One vector a track, (tracks, values).
-        tracks: Tracks with a vector of their own.
+        tracks: Tracks with an id embedding.
         settings: Sizes.
         objective: The loss.
-        negatives: Negatives of a play; the first bias is −log of it.
+        negatives: Negatives of a play.
         seed: Key of the weights.
     """
-    pairs = objective.loss != "softmax"
+    first_bias = LOSSES[objective.loss].first_bias
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         towers = Towers(
@@ -86,8 +108,8 @@ def make_towers(
             tracks,
             settings,
             scale=1.0 / objective.temperature,
-            bias=-float(np.log(negatives)) if pairs else 0.0,
-            train_bias=pairs,
+            bias=0.0 if first_bias is None else first_bias(negatives),
+            train_bias=first_bias is not None,
         )
     towers.item.fit_statistics(content)
     return towers
@@ -101,13 +123,13 @@ class TowerTask:
         content: One vector a track, float32 (tracks, values).
         train: Plays to train on, coded by the catalogue's rows.
         users: The users' fields as numbers.
-        own: Place of each track in the table of own vectors, 0 for none, (tracks,).
+        ids: Place of each track in the table of id embeddings, 0 for none, (tracks,).
         objective: The loss.
         negatives: Where negatives come from.
         batch: Plays in a step, over all processes.
         seed: Key of order, negatives and what is left out.
         hard_after: Step from which only the hardest negatives are kept.
-        clips: Clips of each track (tracks, clips, values), and which there are, for attention.
+        clips: Clips of each track, for attention.
         gather: Brings the rows of all processes together, with their gradient.
         judge: Called by `evaluate` with the towers and the content.
 
@@ -121,25 +143,25 @@ class TowerTask:
         content: Tensor,
         train: Interactions,
         users: Encoded,
-        own: Ints,
+        ids: Ints,
         objective: ObjectiveSettings,
         negatives: NegativeSettings,
         *,
         batch: int,
         seed: int,
         hard_after: int = 0,
-        clips: tuple[Tensor, Tensor] | None = None,
+        clips: TrackClips | None = None,
         gather: Callable[[Tensor], Tensor] = lambda rows: rows,
         judge: Callable[[Towers, Tensor], dict[str, float]] = lambda *_: {},
     ) -> None:
         self.module: nn.Module = towers
         self.towers = towers
         self.settings, self.user_place = towers.settings, towers.user.user_place
-        self.content, self.clips, self.users, self.own = content, clips, users, own
+        self.content, self.clips, self.users, self.ids = content, clips, users, ids
         self.objective, self.negatives = objective, negatives
         self.batch, self.seed, self.hard_after = batch, seed, hard_after
         self.gather, self.judge = gather, judge
-        self.examples = Examples.of(train)
+        self.examples = TrainingPlays.of(train)
         if batch > len(self.examples):
             raise ConfigError(
                 f"train.batch is {batch}, but there are {len(self.examples)} plays to train on. Use a --train.batch "
@@ -155,39 +177,38 @@ class TowerTask:
         """Return nothing: the towers are small, and one part."""
         return ()
 
-    def draw(self, step: int, share: slice) -> tuple[Tensor, ...]:
-        """Return what `loss` takes, on the CPU: users, their histories, positives, negatives and masks."""
+    def draw(self, step: int, share: slice) -> TowerBatch:
+        """Return what `loss` takes, on the CPU.
+
+        All is drawn for the whole batch, and the share of this process taken.
+        """
         rows = self._rows(step)
         random = np.random.default_rng([self.seed, step])
         users, items = self.examples.users[rows], self.examples.items[rows]
         codes, numbers = self._fields(users, random)
-        heard, weights, own_weights = self._history(rows, random)
-        own = self.own[items] * (random.random(self.batch) >= self.settings.track_id_dropout)
-        uniform = self.negatives.kind == "uniform"
-        if uniform:
-            others, valid = draw_uniform(self.known, users, self.played, self.negatives.per_positive, random)
+        history = self._history(rows, random, share) if self.settings.history else None
+        drawn_users = DrawnUsers(_tensor(codes[share]), _tensor(numbers[share]), history)
+        ids = self._shown_ids(items, random)
+        hardest_only = self.negatives.kind == "hard" and step >= self.hard_after
+        positive_offsets = _tensor(self.offsets[items[share]])
+        if self.negatives.kind == "uniform":
+            count = self.negatives.per_positive
+            others, valid = draw_uniform(self.known, users, self.played, count, random)
+            others_ids = self._shown_ids(others, random)[share].reshape(-1)
+            others, valid = others[share].reshape(-1), valid[share]
+            offsets = self.offsets[others]
         else:
             others = self.played[random.integers(0, len(self.played), self.negatives.shared)]
-            valid = ~self.known.in_columns(users, np.concatenate([items, others]))
-        others_own = self.own[others] * (random.random(others.shape) >= self.settings.track_id_dropout)
-        if uniform:  # all is drawn for the whole batch, and the share of this process taken
-            others, others_own, valid = others[share].reshape(-1), others_own[share].reshape(-1), valid[share]
-        offsets = self.offsets[others if uniform else np.concatenate([items, others])]
-        arrays = (
-            codes[share],
-            numbers[share],
-            heard[share],
-            weights[share],
-            self.own[heard[share]],
-            own_weights[share],
-            np.concatenate([items[share], others]),
-            np.concatenate([own[share], others_own]),
-            self.offsets[items[share]],
-            offsets,
-            valid,
-            np.zeros(int(step >= self.hard_after)),  # its length says it, so that no step waits for a device
+            columns = np.concatenate([items, others])
+            valid = ~self.known.in_columns(users, columns)
+            others_ids = self._shown_ids(others, random)
+            offsets = self.offsets[columns]
+        drawn_items = DrawnItems(
+            _tensor(np.concatenate([items[share], others])), _tensor(np.concatenate([ids[share], others_ids]))
         )
-        return tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays)
+        return TowerBatch(
+            drawn_users, drawn_items, positive_offsets, _tensor(offsets), _tensor(valid), hardest_only
+        )
 
     def _rows(self, step: int) -> Ints:
         """Return the examples of a step: every epoch is another order of all of them."""
@@ -199,7 +220,11 @@ class TowerTask:
             rows[chosen] = permute(numbers[chosen], len(self.examples), self.seed, int(epoch))
         return rows
 
-    def _fields(self, users: Ints, random: np.random.Generator) -> tuple[Ints, NDArray[np.float32]]:
+    def _shown_ids(self, tracks: Ints, random: np.random.Generator) -> Ints:
+        """Return the places of their id embeddings, 0 for a random share of them too."""
+        return self.ids[tracks] * (random.random(tracks.shape) >= self.settings.track_id_dropout)
+
+    def _fields(self, users: Ints, random: np.random.Generator) -> tuple[Ints, Floats]:
         codes, numbers = self.users.codes[users], self.users.numbers[users]
         share = np.full(codes.shape[1], self.settings.field_dropout)
         if self.user_place >= 0:
@@ -209,69 +234,71 @@ class TowerTask:
         numbers[:, 0::2][dropped], numbers[:, 1::2][dropped] = 0.0, 1.0
         return codes, numbers
 
-    def _history(
-        self, rows: Ints, random: np.random.Generator
-    ) -> tuple[Ints, NDArray[np.float32], NDArray[np.float32]]:
-        """Return the tracks heard before each example, their weights, and those of their own vectors."""
+    def _history(self, rows: Ints, random: np.random.Generator, share: slice) -> DrawnHistory:
+        """Return what was played before each example, some of it left out."""
         settings, examples = self.settings, self.examples
-        if not settings.history:
-            empty = np.zeros((len(rows), 1), np.float32)
-            return np.zeros((len(rows), 1), np.int64), empty, empty
-        heard, weights = self.histories.recent(
-            examples.users[rows],
-            None if examples.times is None else examples.times[rows],
-            examples.items[rows],
-            settings.longest,
-            settings.half_life_days or None,
-        )
+        times = None if examples.times is None else examples.times[rows]
+        users, items = examples.users[rows], examples.items[rows]
+        tracks, weights = self.histories.read(users, settings, before=times, without=items)
         weights = weights * (random.random(weights.shape, dtype=np.float32) >= settings.history_dropout)
         weights *= random.random((len(rows), 1)) >= settings.field_dropout
         total = weights.sum(axis=1, keepdims=True)
         weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
         shown = random.random((len(rows), 1)) >= settings.track_id_dropout
-        return heard, weights, (weights * shown * (self.own[heard] > 0)).astype(np.float32)
+        id_weights = (weights * shown * (self.ids[tracks] > 0)).astype(np.float32)
+        parts = (tracks[share], weights[share], self.ids[tracks[share]], id_weights[share])
+        return DrawnHistory(*map(_tensor, parts))
 
-    def inputs(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return what the towers take, from what was drawn."""
-        codes, numbers, heard, weights, heard_own, own_weights, items, own = batch[:8]
-        self.content = self.content.to(items.device)
-        has = weights.sum(dim=1) > 0
+    def user_inputs(self, drawn: DrawnUsers) -> UserInputs:
+        """Return what the towers take of users, from what was drawn."""
+        self.content = self.content.to(drawn.codes.device)
+        if drawn.history is None:
+            return UserInputs(drawn.codes, drawn.numbers, None)
+        tracks, weights, ids, id_weights = drawn.history
         with torch.no_grad():
-            if self.settings.history:
-                mean = F.embedding_bag(heard, self.content, per_sample_weights=weights, mode="sum")
-            else:
-                mean = self.content.new_zeros(len(codes), 1)
+            mean = F.embedding_bag(tracks, self.content, per_sample_weights=weights, mode="sum")
+        history = HistoryInputs(mean, weights.sum(dim=1) > 0, ids, id_weights)
+        return UserInputs(drawn.codes, drawn.numbers, history)
+
+    def item_inputs(self, drawn: DrawnItems) -> ItemInputs:
+        """Return what the towers take of items, from what was drawn."""
+        device = drawn.tracks.device
         if self.clips is None:
-            return codes, numbers, mean, has, heard_own, own_weights, self.content[items], own
-        clips, there = (values.to(items.device) for values in self.clips)
-        return codes, numbers, mean, has, heard_own, own_weights, clips[items], own, there[items]
+            self.content = self.content.to(device)
+            return ItemInputs(self.content[drawn.tracks], drawn.ids)
+        clips, there = (values.to(device) for values in self.clips)
+        return ItemInputs(clips[drawn.tracks], drawn.ids, there[drawn.tracks])
 
-    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    def loss(self, module: nn.Module, batch: TowerBatch) -> dict[str, Tensor]:
         """Return the loss, and the scale the towers have learned."""
-        vectors = module(*self.inputs(batch))
-        return self.compare(vectors, *batch[8:12])
+        vectors = module(self.user_inputs(batch.users), self.item_inputs(batch.items))
+        return self.compare(vectors, batch)
 
-    def compare(
-        self, vectors: Vectors, own_offsets: Tensor, offsets: Tensor, valid: Tensor, hard: Tensor
-    ) -> dict[str, Tensor]:
+    def compare(self, vectors: TowerVectors, batch: TowerBatch) -> dict[str, Tensor]:
         """Return the loss of users against their positives and negatives, given their vectors."""
         users, items, scale, bias = vectors
-        count = len(users)
+        count, valid = len(users), batch.valid
         if self.negatives.kind == "uniform":
             negatives = items[count:].reshape(count, -1, items.shape[1])
-            positive = (users * items[:count]).sum(dim=1) * scale + bias + own_offsets
-            others = (negatives @ users[:, :, None]).squeeze(2) * scale + bias + offsets.reshape(count, -1)
+            positive = (users * items[:count]).sum(dim=1) * scale + bias + batch.positive_offsets
+            others = (
+                (negatives @ users[:, :, None]).squeeze(2) * scale + bias + batch.offsets.reshape(count, -1)
+            )
         else:  # over the rows of all processes, so that their number changes nothing
             users = self.gather(users)
             columns = torch.cat([self.gather(items[:count]), items[count:]])
-            others = torch.addmm(bias + offsets, users * scale, columns.T)
-            positive = (users * columns[: len(users)]).sum(dim=1) * scale + bias + offsets[: len(users)]
-        if self.negatives.kind == "hard" and len(hard):
+            others = torch.addmm(bias + batch.offsets, users * scale, columns.T)
+            positive = (users * columns[: len(users)]).sum(dim=1) * scale + bias + batch.offsets[: len(users)]
+        if batch.hardest_only:
             others, valid = keep_hardest(others, valid, self.negatives.hardest)
-        compare = softmax_loss if self.objective.loss == "softmax" else sigmoid_loss
-        return {"loss": compare(positive, others, valid), "scale": scale.detach().sum()}
+        loss = LOSSES[self.objective.loss].compare(positive, others, valid)
+        return {"loss": loss, "scale": scale.detach().sum()}
 
     def evaluate(self, module: nn.Module, step: int) -> dict[str, float]:  # noqa: ARG002
         """Judge the towers on the validation slice."""
         assert isinstance(module, Towers)
         return self.judge(module, self.content)
+
+
+def _tensor(array: NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array))

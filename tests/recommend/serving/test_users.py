@@ -59,5 +59,5 @@ def test_an_unknown_field_is_refused_by_name(reader):
 
 
 def test_a_field_that_is_no_number_is_refused(reader):
-    with pytest.raises(DataError, match="column age: 'old' is no number"):
+    with pytest.raises(DataError, match="column age: 'old' is not a number"):
         reader.new({"age": "old"})

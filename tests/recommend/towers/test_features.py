@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from audiomae.errors import ConfigError, DataError
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
+from audiomae.recommend.towers.fields.column import Column
+from audiomae.recommend.towers.fields.registry import FIELD_TYPES
 
 USERS = pa.table(
     {
@@ -106,12 +108,12 @@ def test_places_never_leave_the_vocabulary(rows):
     features = FITTED
     codes = features.encode(rows).codes
     assert (codes >= 0).all()
-    assert (codes < np.array([one.size for one in features.coded])).all()
+    assert (codes < np.array(features.sizes)).all()
 
 
 def test_text_in_a_numeric_column_is_named_by_row_and_column():
     with pytest.raises(
-        DataError, match=r"users row 1, column age: 'old' is no number\. Leave it empty, or type"
+        DataError, match=r"users row 1, column age: 'old' is not a number\. Leave it empty, or type"
     ):
         fitted().encode([{"age": 3}, {"age": "old"}])
 
@@ -128,3 +130,32 @@ def test_a_type_for_a_column_that_is_not_there_is_refused():
 def test_features_json_with_an_unknown_entry_is_named():
     with pytest.raises(DataError, match=r"features\.json: 'one_hot' is missing"):
         UserFeatures.from_json({"columns": []})
+
+
+def test_a_type_nobody_knows_is_refused():
+    with pytest.raises(ConfigError, match=r"types age as 'numerical', which is no type\. Close: numeric"):
+        FeatureSettings(columns={"age": "numerical"})
+
+
+class Flag:
+    """Yes or no, as a number."""
+
+    coded = False
+
+    def learn(self, name, *_):
+        return Column(name, "flag")
+
+    def places(self, *_):
+        return 0
+
+    def encoder(self, *_):
+        return lambda values: np.array([[value == "yes", value is None] for value in values], np.float32)
+
+
+def test_a_type_of_field_is_added_by_one_line(monkeypatch):
+    monkeypatch.setitem(FIELD_TYPES, "flag", Flag())
+    users = pa.table({"user_id": ["a", "b"], "premium": ["yes", "no"]})
+    settings = FeatureSettings(columns={"premium": "flag"}, user_id=False)
+    features = UserFeatures.fit(users, ["a", "b"], settings)
+    again = UserFeatures.from_json(json.loads(json.dumps(features.to_json())))
+    assert again.encode([{"premium": "yes"}, {}]).numbers.tolist() == [[1, 0], [0, 1]]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from audiomae.listening.tables import Interactions
 from audiomae.recommend.towers.histories import Histories
+from audiomae.recommend.towers.settings import TowerSettings
 
 DAY = 86_400
 
@@ -36,51 +37,53 @@ def shown(items: np.ndarray, weights: np.ndarray) -> list[dict[int, float]]:
 
 def test_only_plays_strictly_before_are_shown():
     histories = Histories.build(plays([(0, 1, 10), (0, 2, 20), (0, 3, 30), (1, 4, 5)]))
-    items, weights = histories.recent(np.array([0, 0, 0, 1]), before=np.array([10, 30, 99, 5]), longest=5)
+    items, weights = histories.read(
+        np.array([0, 0, 0, 1]), TowerSettings(longest=5), before=np.array([10, 30, 99, 5])
+    )
     assert [sorted(row) for row in shown(items, weights)] == [[], [1, 2], [1, 2, 3], []]
 
 
 def test_a_play_half_a_life_older_weighs_half():
     histories = Histories.build(plays([(0, 1, 0), (0, 2, 10 * DAY)]))
-    items, weights = histories.recent(np.array([0]), longest=2, half_life_days=10.0)
+    items, weights = histories.read(np.array([0]), TowerSettings(longest=2, half_life_days=10.0))
     assert shown(items, weights) == [{1: 0.3333, 2: 0.6667}]
     assert items.tolist() == [[1, 2]]
-    assert shown(*histories.recent(np.array([0]), longest=2, half_life_days=None)) == [{1: 0.5, 2: 0.5}]
+    assert shown(*histories.read(np.array([0]), TowerSettings(longest=2, half_life_days=0))) == [
+        {1: 0.5, 2: 0.5}
+    ]
 
 
 def test_the_last_plays_stay_when_there_are_too_many():
     histories = Histories.build(plays([(0, track, track) for track in range(6)]))
-    assert [sorted(row) for row in shown(*histories.recent(np.array([0]), longest=2))] == [[4, 5]]
+    assert [sorted(row) for row in shown(*histories.read(np.array([0]), TowerSettings(longest=2)))] == [
+        [4, 5]
+    ]
 
 
 def test_the_play_that_is_predicted_is_left_out_and_another_takes_its_place():
     histories = Histories.build(plays([(0, track, 0) for track in range(4)], timed=False))
     for track in range(4):
-        row = shown(*histories.recent(np.array([0]), without=np.array([track]), longest=3))[0]
+        row = shown(*histories.read(np.array([0]), TowerSettings(longest=3), without=np.array([track])))[0]
         assert sorted(row) == [other for other in range(4) if other != track]
-    assert len(shown(*histories.recent(np.array([0]), without=np.array([5]), longest=3))[0]) == 3
+    assert len(shown(*histories.read(np.array([0]), TowerSettings(longest=3), without=np.array([5])))[0]) == 3
 
 
 def test_a_user_without_a_play_has_an_empty_history():
-    items, weights = Histories.build(plays([(0, 1, 1)])).recent(np.array([2, 1]))
+    items, weights = Histories.build(plays([(0, 1, 1)])).read(np.array([2, 1, -1]), TowerSettings())
     assert not items.any()
     assert not weights.any()
 
 
 def test_no_play_at_all_gives_empty_histories():
-    items, weights = Histories.build(plays([])).recent(np.array([0]), longest=4)
+    items, weights = Histories.build(plays([])).read(np.array([0]), TowerSettings(longest=4))
     assert items.shape == weights.shape == (1, 4)
 
 
-def test_heard_names_each_track_once():
+def test_all_plays_of_a_user_stand_with_their_weights():
     histories = Histories.build(plays([(0, 3, 1), (0, 1, 2), (0, 3, 9), (2, 5, 1)]))
-    assert [histories.heard(user).tolist() for user in range(3)] == [[1, 3], [], [5]]
+    assert [histories.plays_of(user)[0].tolist() for user in (0, 1, 2, -1)] == [[3, 1, 3], [], [5], []]
+    assert histories.plays_of(0)[1].tolist() == [1.0, 1.0, 1.0]
     assert len(histories) == 3
-
-
-def test_a_history_of_no_plays_is_refused():
-    with pytest.raises(ValueError, match="longest is 0"):
-        Histories.build(plays([])).recent(np.array([0]), longest=0)
 
 
 ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 8)), max_size=25)
@@ -89,12 +92,11 @@ ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(0, 8
 @given(ROWS, st.integers(0, 2), st.integers(0, 9), st.none() | st.integers(0, 5), st.integers(1, 6))
 def test_histories_equal_those_of_a_loop(rows, user, before, without, longest):
     table = plays(rows)
-    items, weights = Histories.build(table).recent(
+    items, weights = Histories.build(table).read(
         np.array([user]),
+        TowerSettings(longest=longest, half_life_days=1.0),
         before=np.array([before]),
         without=None if without is None else np.array([without]),
-        longest=longest,
-        half_life_days=1.0,
     )
     assert table.times is not None
     seen = sorted(

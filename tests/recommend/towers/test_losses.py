@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from audiomae.recommend.towers.losses import keep_hardest, sigmoid_loss, softmax_loss
-from audiomae.recommend.towers.negatives import NegativeSettings, Popularity, log_offsets
+from audiomae.recommend.towers.losses.bce import bce_loss
+from audiomae.recommend.towers.losses.loss import keep_hardest
+from audiomae.recommend.towers.losses.siglip import siglip_loss
+from audiomae.recommend.towers.losses.softmax import softmax_loss
+from audiomae.recommend.towers.negatives import NegativeSettings, PopularityKind, log_offsets
 
 ALL = torch.ones(1, 2, dtype=torch.bool)
 
@@ -21,16 +24,28 @@ def test_the_softmax_loss_is_minus_the_log_of_the_share_of_the_positive():
 
 def test_a_negative_that_does_not_count_changes_nothing():
     positive, valid = torch.tensor([0.3]), torch.tensor([[True, False]])
-    for loss in (softmax_loss, sigmoid_loss):
+    for loss in (softmax_loss, bce_loss):
         one, other = (loss(positive, torch.tensor([[1.0, last]]), valid) for last in (-3.0, 50.0))
         assert torch.equal(one, other)
 
 
-def test_the_sigmoid_loss_sums_over_negatives_and_averages_over_positives():
+def test_cross_entropy_of_pairs_sums_over_negatives_and_averages_over_positives():
     positive, others = torch.tensor([0.0, 0.0]), torch.zeros(2, 3)
-    assert float(sigmoid_loss(positive, others, torch.ones(2, 3, dtype=torch.bool))) == pytest.approx(
+    assert float(bce_loss(positive, others, torch.ones(2, 3, dtype=torch.bool))) == pytest.approx(
         4 * math.log(2.0)
     )
+
+
+def test_siglip_is_the_paper_s_sum_over_all_pairs_of_the_batch():
+    random = np.random.default_rng(0)
+    users, items = (torch.from_numpy(random.normal(size=(5, 3))) for _ in range(2))
+    logits = users @ items.T * 7.0 - 10.0
+    labels = 2 * np.eye(5) - np.ones((5, 5))
+    by_hand = -sum(
+        math.log(1 / (1 + math.exp(-labels[i, j] * float(logits[i, j])))) for i in range(5) for j in range(5)
+    )
+    nobody = torch.zeros(5, 5, dtype=torch.bool)  # all pairs count, known plays too
+    assert float(siglip_loss(logits.diagonal(), logits, nobody)) == pytest.approx(by_hand / 5, rel=1e-6)
 
 
 def test_the_hardest_negatives_are_the_valid_ones_with_the_largest_logits():
@@ -41,7 +56,9 @@ def test_the_hardest_negatives_are_the_valid_ones_with_the_largest_logits():
     assert still.tolist() == [[True, True], [True, False]]
 
 
-def learn(popularity: Popularity, negatives: NegativeSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def learn(
+    popularity: PopularityKind, negatives: NegativeSettings
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit free logits of 2 kinds of users over 1,000 items by sampled softmax; return them, the truth, and q."""
     items, batch, random = 1000, 128, np.random.default_rng(0)
     common = 1.0 / np.arange(1, items + 1)

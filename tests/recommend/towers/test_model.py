@@ -10,9 +10,11 @@ import torch
 from audiomae.disk.files import read_json, write_json
 from audiomae.disk.tensors import read_tensors, write_tensors
 from audiomae.errors import DataError, FingerprintError, MissingError
+from audiomae.listening.content import ClipVectors
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.towers.model import TowerModel
-from audiomae.recommend.towers.network import Towers, TowerSettings
+from audiomae.recommend.towers.network import Towers
+from audiomae.recommend.towers.settings import TowerSettings
 
 USERS = pa.table({"user_id": ["a", "b", "c"], "age": [20, 30, 40], "country": ["de", "de", "fr"]})
 
@@ -120,7 +122,7 @@ def test_attention_over_one_clip_is_that_clip():
     clips = np.zeros((6, 3, 5), np.float32)
     clips[:, 1] = vectors
     there = np.array([[False, True, False]] * 6)
-    mean, pooled = model.embed_items(vectors, IDS), model.embed_items(vectors, IDS, (clips, there))
+    mean, pooled = model.embed_items(vectors, IDS), model.embed_items(vectors, IDS, ClipVectors(clips, there))
     np.testing.assert_allclose(mean.projected, pooled.projected, atol=1e-6)
 
 

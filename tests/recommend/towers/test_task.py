@@ -17,10 +17,13 @@ from audiomae.errors import ConfigError, DataError
 from audiomae.listening.tables import Interactions
 from audiomae.recommend.towers.check import TowerCheck
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
+from audiomae.recommend.towers.losses.loss import Loss
+from audiomae.recommend.towers.losses.registry import LOSSES
 from audiomae.recommend.towers.model import TowerModel
 from audiomae.recommend.towers.negatives import KnownPositives, NegativeSettings
-from audiomae.recommend.towers.network import TowerSettings
-from audiomae.recommend.towers.task import Examples, ObjectiveSettings, TowerTask, make_towers
+from audiomae.recommend.towers.settings import TowerSettings
+from audiomae.recommend.towers.task import ObjectiveSettings, TowerTask, make_towers
+from audiomae.recommend.towers.training_plays import TrainingPlays
 
 TINY = TowerSettings(dim=8, hidden=16, layers=2, longest=5)
 
@@ -66,13 +69,13 @@ def make_task(
     )
     content = torch.randn(len(train.track_ids), values, generator=torch.Generator().manual_seed(3))
     played = np.unique(train.tracks)
-    own = np.zeros(len(train.track_ids), np.int64)
-    own[played] = np.arange(1, len(played) + 1) if towers.track_ids else 0
+    ids = np.zeros(len(train.track_ids), np.int64)
+    ids[played] = np.arange(1, len(played) + 1) if towers.track_ids else 0
     count = len(played) if towers.track_ids else 0
     network = make_towers(features, content, count, towers, objective, negatives.count(batch), 0)
     encoded = features.encode(users)
     task = TowerTask(
-        network, content, train, encoded, own, objective, negatives, batch=batch, seed=0, **settings
+        network, content, train, encoded, ids, objective, negatives, batch=batch, seed=0, **settings
     )
     return task, features, content
 
@@ -91,15 +94,10 @@ def fit(task: TowerTask, steps: int, *, first: int = 0, rate: float = 0.03) -> l
 
 
 KINDS = ("uniform", "in_batch", "mixed", "hard")
-LOSSES = [
-    (loss, kind)
-    for loss in ("softmax", "bce", "siglip")
-    for kind in KINDS
-    if (loss, kind) != ("siglip", "uniform")
-]
+ARMS = [(name, kind) for name, loss in LOSSES.items() for kind in loss.negatives]
 
 
-@pytest.mark.parametrize(("loss", "kind"), LOSSES)
+@pytest.mark.parametrize(("loss", "kind"), ARMS)
 def test_towers_learn_a_checkerboard(loss, kind):
     train = checkerboard()
     negatives = NegativeSettings(kind=kind, extra=8, per_positive=4, hardest=16)
@@ -117,17 +115,26 @@ def test_towers_learn_a_checkerboard(loss, kind):
     assert 1.0 <= model.scale <= 100.0
 
 
+def flat(batch: tuple) -> list[torch.Tensor]:
+    """The tensors of a batch, in their order."""
+    parts = [flat(part) if isinstance(part, tuple) else [part] for part in batch]
+    return [value for part in parts for value in part if isinstance(value, torch.Tensor)]
+
+
 def test_a_draw_is_a_function_of_the_step_and_shares_make_up_the_batch():
     task, _, _ = make_task(checkerboard(), negatives=NegativeSettings(kind="uniform", per_positive=4))
     whole = task.draw(3, slice(0, 32))
     again = task.draw(3, slice(0, 32))
-    assert all(torch.equal(one, other) for one, other in zip(whole, again, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(flat(whole), flat(again), strict=True))
     halves = [task.draw(3, part) for part in (slice(0, 16), slice(16, 32))]
-    for number in (0, 1, 2, 3, 5, 8, 10):
-        assert torch.equal(torch.cat([half[number] for half in halves]), whole[number])
-    for number in (6, 7):  # tracks, and whether their own vectors are shown
-        assert torch.equal(torch.cat([half[number][:16] for half in halves]), whole[number][:32])
-        assert torch.equal(torch.cat([half[number][16:] for half in halves]), whole[number][32:])
+    for parts in zip(*(flat(half.users) for half in halves), flat(whole.users), strict=True):
+        assert torch.equal(torch.cat(parts[:2]), parts[2])
+    for name in ("positive_offsets", "offsets", "valid"):
+        assert torch.equal(torch.cat([getattr(half, name) for half in halves]), getattr(whole, name))
+    for name in ("tracks", "ids"):
+        drawn = [getattr(one.items, name) for one in (*halves, whole)]
+        assert torch.equal(torch.cat([half[:16] for half in drawn[:2]]), drawn[2][:32])
+        assert torch.equal(torch.cat([half[16:] for half in drawn[:2]]), drawn[2][32:])
 
 
 def test_every_example_is_drawn_once_in_an_epoch():
@@ -144,16 +151,17 @@ def test_known_positives_are_never_negatives():
         task, _, _ = make_task(train, negatives=NegativeSettings(kind=kind, extra=8, per_positive=4))
         for step in range(5):
             batch, users = task.draw(step, slice(0, 32)), task.examples.users[task._rows(step)]
-            others = batch[6][32:].reshape(32, -1) if kind == "uniform" else batch[6].expand(32, -1)
-            assert not (known.contains(users[:, None], others.numpy()) & batch[10].numpy()).any()
+            tracks = batch.items.tracks
+            others = tracks[32:].reshape(32, -1) if kind == "uniform" else tracks.expand(32, -1)
+            assert not (known.contains(users[:, None], others.numpy()) & batch.valid.numpy()).any()
 
 
 def test_hard_negatives_never_hold_a_positive(monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        "audiomae.recommend.towers.task.softmax_loss",
-        lambda positive, others, valid: seen.append((others, valid)) or others[valid].sum() + positive.sum(),
+    look = Loss(
+        lambda positive, others, valid: seen.append((others, valid)) or others[valid].sum() + positive.sum()
     )
+    monkeypatch.setitem(LOSSES, "softmax", look)
     task, _, _ = make_task(
         checkerboard(), negatives=NegativeSettings(kind="hard", extra=8, hardest=5), hard_after=2
     )
@@ -163,9 +171,9 @@ def test_hard_negatives_never_hold_a_positive(monkeypatch):
     assert before.shape == (32, 40)
     assert after.shape == (32, 5)
     batch = task.draw(2, slice(0, 32))
-    vectors = task.module(*task.inputs(batch))
-    logits = (vectors.users @ vectors.items.T) * vectors.scale + vectors.bias + batch[9]
-    known = ~batch[10]
+    vectors = task.module(task.user_inputs(batch.users), task.item_inputs(batch.items))
+    logits = (vectors.users @ vectors.items.T) * vectors.scale + vectors.bias + batch.offsets
+    known = ~batch.valid
     for row in range(32):
         positives = set(logits[row][known[row]].tolist())
         assert not positives & set(after[row][valid[row]].tolist())
@@ -178,9 +186,10 @@ def test_no_history_holds_the_target_or_anything_at_its_time_or_later():
     task, _, _ = make_task(train)
     for step in range(7):
         batch, rows = task.draw(step, slice(0, 32)), task._rows(step)
-        for row, heard, weights in zip(rows, batch[2], batch[3], strict=True):
+        drawn = batch.users.history
+        for row, tracks, weights in zip(rows, drawn.tracks, drawn.weights, strict=True):
             user, item = int(task.examples.users[row]), int(task.examples.items[row])
-            shown = heard[weights > 0].tolist()
+            shown = tracks[weights > 0].tolist()
             assert item not in shown
             assert all(times[user, track] < times[user, item] for track in shown)
 
@@ -190,15 +199,16 @@ def test_without_time_a_history_is_all_other_plays():
     towers = TINY.__class__(**{**TINY.__dict__, "history_dropout": 0.0, "field_dropout": 0.0, "longest": 9})
     task, _, _ = make_task(train, towers=towers)
     batch, rows = task.draw(0, slice(0, 32)), task._rows(0)
-    for row, heard, weights in zip(rows, batch[2], batch[3], strict=True):
+    drawn = batch.users.history
+    for row, tracks, weights in zip(rows, drawn.tracks, drawn.weights, strict=True):
         user, item = int(task.examples.users[row]), int(task.examples.items[row])
         others = set(train.tracks[train.users == user].tolist()) - {item}
-        assert set(heard[weights > 0].tolist()) == others
+        assert set(tracks[weights > 0].tolist()) == others
 
 
 def test_a_track_played_twice_is_one_example_at_its_first_time():
     train = Interactions.build(["a"], ["x", "y"], np.zeros(3, int), np.array([0, 0, 1]), np.array([5, 9, 7]))
-    examples = Examples.of(train)
+    examples = TrainingPlays.of(train)
     assert examples.items.tolist() == [0, 1]
     assert examples.times.tolist() == [5, 7]
 
@@ -222,6 +232,57 @@ def test_the_first_bias_fits_the_number_of_negatives():
     assert not make_task(checkerboard())[0].module.bias.requires_grad
 
 
+def test_siglip_begins_and_ends_as_its_paper_says():
+    """Scale 10 and bias -10; every pair of the batch counts, whoever is known to have played what; over the batch."""
+    task, _, _ = make_task(
+        checkerboard(),
+        objective=ObjectiveSettings(loss="siglip"),
+        negatives=NegativeSettings(kind="in_batch"),
+    )
+    assert float(task.module.scale.detach()) == pytest.approx(10.0)
+    assert float(task.module.bias.detach()) == -10.0
+    assert task.module.bias.requires_grad
+    batch = task.draw(0, slice(0, 32))
+    users, items, scale, bias = task.module(task.user_inputs(batch.users), task.item_inputs(batch.items))
+    signs = 2 * torch.eye(32) - 1
+    pairs = torch.nn.functional.logsigmoid(signs * (users @ items.T * scale + bias))
+    loss = task.loss(task.module, batch)["loss"]
+    assert float(loss.detach()) == pytest.approx(-float(pairs.detach().sum()) / 32, rel=1e-5)
+
+
+def test_siglip_is_not_cross_entropy():
+    losses = []
+    for name in ("bce", "siglip"):
+        task, _, _ = make_task(
+            checkerboard(),
+            objective=ObjectiveSettings(loss=name),
+            negatives=NegativeSettings(kind="in_batch"),
+        )
+        with torch.no_grad():
+            task.module.bias.fill_(-3.0)
+        losses.append(float(task.loss(task.module, task.draw(0, slice(0, 32)))["loss"].detach()))
+    assert losses[0] < losses[1]  # which counts the pairs of known plays too
+
+
+def test_losses_that_are_not_there_or_cannot_learn_popularity_are_refused():
+    with pytest.raises(
+        ConfigError, match=r"objective\.loss is 'sofmax', which is no loss\. Close: softmax\."
+    ):
+        ObjectiveSettings(loss="sofmax")
+    with pytest.raises(ConfigError, match=r"siglip has no correction for how often a track is drawn"):
+        ObjectiveSettings(loss="siglip", popularity="learned")
+
+
+def test_a_loss_is_added_by_one_line(monkeypatch):
+    def hinge(positive, others, valid):
+        return (1 - positive[:, None] + others).clamp_min(0)[valid].mean()
+
+    monkeypatch.setitem(LOSSES, "hinge", Loss(hinge))
+    task, _, _ = make_task(checkerboard(), objective=ObjectiveSettings(loss="hinge"))
+    losses = fit(task, 40)
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) / 2
+
+
 def test_a_batch_larger_than_the_data_is_refused():
     with pytest.raises(
         ConfigError, match=r"batch is 500, but there are 240 plays to train on\. Use .* of 128 or less"
@@ -232,7 +293,7 @@ def test_a_batch_larger_than_the_data_is_refused():
 def test_a_single_track_is_nothing_to_learn_from():
     train = Interactions.build(["a", "b"], ["x"], np.array([0, 1]), np.array([0, 0]))
     with pytest.raises(DataError, match=r"has 2 plays of 1 tracks; towers need plays of at least 2"):
-        Examples.of(train)
+        TrainingPlays.of(train)
 
 
 def test_the_check_finds_the_other_half_of_a_checkerboard():
@@ -241,7 +302,7 @@ def test_the_check_finds_the_other_half_of_a_checkerboard():
     train, held = plays.select(~asked), plays.select(asked)
     task, _, content = make_task(train)
     fit(task, 150)
-    check = TowerCheck(train, held, task.users, task.own, gammas=(0.0,), k=4)
+    check = TowerCheck(train, held, task.users, task.ids, gammas=(0.0,), k=4)
     found = check(task.module.eval(), content)
     # Whatever of his colour a user has not heard is what was held out.
     assert found["validation_ndcg@4"] > 0.9
@@ -285,7 +346,7 @@ SCRIPT = """
 
 @pytest.mark.processes
 def test_two_processes_have_the_gradient_of_one(tmp_path):
-    names = [f"{loss}-{kind}" for loss, kind in LOSSES]
+    names = [f"{loss}-{kind}" for loss, kind in ARMS]
     script = tmp_path / "two.py"
     script.write_text(textwrap.dedent(SCRIPT))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
@@ -297,7 +358,7 @@ def test_two_processes_have_the_gradient_of_one(tmp_path):
         timeout=600,
     )
     assert done.returncode == 0, done.stderr
-    for name, (loss, kind) in zip(names, LOSSES, strict=True):
+    for name, (loss, kind) in zip(names, ARMS, strict=True):
         negatives = NegativeSettings(kind=kind, extra=8, per_positive=4, hardest=5)
         task, _, _ = make_task(checkerboard(), objective=ObjectiveSettings(loss=loss), negatives=negatives)
         torch.autograd.backward(task.loss(task.module, task.draw(0, slice(0, 32)))["loss"])

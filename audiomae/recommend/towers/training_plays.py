@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from audiomae.errors import DataError
 from audiomae.listening.tables import Interactions
 
-__all__ = ["Examples"]
+__all__ = ["TrainingPlays"]
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Examples:
+class TrainingPlays:
     """What is trained on: each user's first play of each track, in the order of the table.
 
     Attributes:
@@ -32,7 +32,7 @@ class Examples:
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, train: Interactions) -> Examples:
+    def of(cls, train: Interactions) -> TrainingPlays:
         """Take the first plays.
 
         Raises:

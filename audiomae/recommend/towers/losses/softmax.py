@@ -1,17 +1,16 @@
-"""How far the towers are from telling what a user played from what he did not."""
+"""Softmax cross-entropy: what a user played, among its negatives."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional as F
 
-__all__ = ["LossKind", "keep_hardest", "sigmoid_loss", "softmax_loss"]
+from audiomae.recommend.towers.losses.loss import Loss
 
-LossKind = Literal["softmax", "bce", "siglip"]
+__all__ = ["SOFTMAX", "softmax_loss"]
 
 
 def softmax_loss(
@@ -57,29 +56,4 @@ class _LogSumExp(torch.autograd.Function):
         return shares * gradients[0][:, None], None
 
 
-def sigmoid_loss(
-    positive: Float[Tensor, " n"], others: Float[Tensor, "n m"], valid: Bool[Tensor, "n m"]
-) -> Float[Tensor, ""]:
-    """Return binary cross-entropy, summed over a positive and its negatives, averaged over the positives.
-
-    With a few negatives drawn for each positive it is the textbook's; with all the others of the batch it is
-    SigLIP's.
-
-    Args:
-        positive: Logit of what the user played.
-        others: Logits of its negatives.
-        valid: Which of them count.
-
-    Source: Zhai et al. 2023 (arXiv:2303.15343).
-    """
-    negative = F.softplus(others.float()).masked_fill(~valid, 0.0).sum(dim=1)
-    return (F.softplus(-positive.float()) + negative).mean()
-
-
-def keep_hardest(
-    others: Float[Tensor, "n m"], valid: Bool[Tensor, "n m"], count: int
-) -> tuple[Float[Tensor, "n count"], Bool[Tensor, "n count"]]:
-    """Return the `count` valid negatives of each row with the largest logits, and which of them are valid."""
-    masked = others.detach().masked_fill(~valid, float("-inf"))
-    places = masked.topk(min(count, others.shape[1]), dim=1).indices
-    return others.gather(1, places), valid.gather(1, places)
+SOFTMAX = Loss(softmax_loss)
