@@ -10,8 +10,6 @@ block. The target is a share of 0.85 or more.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import statistics
 import tempfile
 import time
@@ -20,9 +18,9 @@ from pathlib import Path
 import torch
 from noise_corpus import write_noise_corpus
 
-from audiomae.cli.export import ExportSettings, export
 from audiomae.model.config import model_of_size
 from audiomae.model.embedder import load, save, untrained
+from audiomae.verbs.export import ExportSettings, export
 
 
 def write_clips(folder: Path, clips: int, clips_a_track: int = 32) -> None:
@@ -61,8 +59,7 @@ def main() -> None:
                 device="cpu",
             )
             start = time.perf_counter()
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                export(config)
+            export(config)
             whole.append(arguments.clips / (time.perf_counter() - start))
     rates = [statistics.median(one[1:]) for one in (bare, whole)]  # the first round warms up
     shares = sorted(w / b for w, b in zip(whole[1:], bare[1:], strict=True))

@@ -23,11 +23,11 @@ from pathlib import Path
 import torch
 from report import conditions, markdown
 
-from audiomae.cli.export import ExportSettings, export
 from audiomae.cluster.songs import prepare_on_ray
 from audiomae.cluster.stream import join_cluster
 from audiomae.corpus.build import prepare_corpus
 from audiomae.corpus.corpus import Corpus
+from audiomae.verbs.export import ExportSettings, export
 from data_prep.songs.folder import songs as folder_songs
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from audiomae.cli.demo_listening import draw_listeners, judge_towers, recommend_songs, train_both
-from audiomae.cli.export import ExportSettings, export
-from audiomae.cli.prepare import PrepareSettings, prepare
+from audiomae.cli.prepare import show as show_prepare
 from audiomae.cli.pretrain import PretrainSettings, pretrain
 from audiomae.cli.probe import ProbeSettings, probe
 from audiomae.cli.reconstruct import ReconstructSettings, reconstruct
@@ -22,6 +21,8 @@ from audiomae.errors import ConfigError, DataError
 from audiomae.probing.questions import write_questions
 from audiomae.training.settings import LoopSettings
 from audiomae.vectors.vectors import Vectors
+from audiomae.verbs.export import ExportSettings, export
+from audiomae.verbs.prepare import PrepareResult, PrepareSettings, prepare
 from audiomae.verbs.similar import SimilarSettings, similar
 
 __all__ = ["DemoSettings", "demo"]
@@ -73,7 +74,7 @@ def demo(config: DemoSettings) -> int:
     """
     out = Path(config.out)
     step(1, "songs → corpus")
-    if status := prepare_songs(config, out):
+    if status := show_prepare(prepare_songs(config, out)):
         return status
     corpus = Corpus.open(out / "corpus")
     if len(corpus) < 4:
@@ -147,7 +148,7 @@ def step(number: int, what: str) -> None:
     print(f"\n[{number}/10] {what}", file=sys.stderr, flush=True)
 
 
-def prepare_songs(config: DemoSettings, out: Path) -> int:
+def prepare_songs(config: DemoSettings, out: Path) -> PrepareResult:
     """Prepare what the settings name, and say which it is."""
     corpus, songs = str(out / "corpus"), str(out / "songs")
     if config.songs:
@@ -177,10 +178,10 @@ def prepare_songs(config: DemoSettings, out: Path) -> int:
     return note_source(out, "generated", prepare(made))
 
 
-def note_source(out: Path, source: str, status: int) -> int:
+def note_source(out: Path, source: str, result: PrepareResult) -> PrepareResult:
     """Remember which music was taken, so that the same command goes on with it."""
     write_json(out / "demo.json", {"format": "audiomae-demo/1", "source": source})
-    return status
+    return result
 
 
 def chosen_corpus(config: DemoSettings, out: Path) -> str:

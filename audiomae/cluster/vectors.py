@@ -70,7 +70,6 @@ def embed_on_ray(
     if not isinstance(corpus, StoredCorpus):
         corpus = Corpus(corpus.folder.absolute(), corpus.meta, corpus.tracks)
     frames = embedder.config.clip_frames
-    hop_seconds = corpus.mel.hop_samples / corpus.mel.sample_rate
     with join_cluster(address) as ray:
         resources = ray.cluster_resources()
         gpus = int(resources.get("GPU", 0)) if device != "cpu" else 0
@@ -109,7 +108,7 @@ def embed_on_ray(
                 for track in parts[piece.number]:
                     grid = clip_starts(int(corpus.frames[track]), frames, hop_frames)
                     clips = vectors[row : row + len(grid)]
-                    tracks.append(TrackClips(corpus.track_ids[track], grid * hop_seconds, clips))
+                    tracks.append(TrackClips(corpus.track_ids[track], corpus.mel.seconds_of(grid), clips))
                     row += len(grid)
                 on_clips(len(vectors))
                 yield tracks

@@ -11,33 +11,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from audiomae.audio.decode import decoder_versions
 from audiomae.audio.mel import MelSettings, mel_filters
+from audiomae.checks import require
 from audiomae.corpus.corpus import Corpus
 from audiomae.corpus.pool import Job, Result, available_cores, prepare_in_order
-from audiomae.corpus.song import Song
+from audiomae.corpus.song import TAGS, Song
 from audiomae.corpus.worker import Limits
 from audiomae.corpus.writer import CorpusWriter
 from audiomae.disk.files import locked
 from audiomae.disk.stores import stamp_url
-from audiomae.errors import ConfigError
+from audiomae.progress import SILENT, Progress
 
-__all__ = ["Engine", "Summary", "prepare_corpus"]
+__all__ = ["Engine", "PrepareResult", "prepare_corpus"]
 
-OVERRIDES = ("title", "artist", "album", "genre")
 Engine = Callable[[Sequence[Job], int, MelSettings, Limits], Iterator[tuple[int, Result]]]
 """What prepares songs, as `prepare_in_order` does: jobs, workers, mel and limits → results in order."""
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What a run of `prepare_corpus` did.
+class PrepareResult:
+    """What preparing did.
 
     Attributes:
-        folder: The corpus.
+        corpus: The corpus, a folder or URL.
         tracks: Tracks it holds now.
         hours: Hours it holds now.
         songs: Songs asked for in this run.
@@ -51,7 +48,7 @@ class Summary:
         fingerprint: Fingerprint of the corpus.
     """
 
-    folder: Path
+    corpus: str
     tracks: int
     hours: float
     songs: int
@@ -74,7 +71,8 @@ def prepare_corpus(
     limits: Limits | None = None,
     shard_megabytes: float = 32.0,
     engine: Engine | None = None,
-) -> Summary:
+    progress: Progress = SILENT,
+) -> PrepareResult:
     """Decode songs into the corpus in a folder, new or not.
 
     The result depends on the songs and their order alone, not on `workers` or `engine`, nor on how often a
@@ -89,6 +87,7 @@ def prepare_corpus(
         limits: What a song must reach; None for the defaults.
         shard_megabytes: Size that a shard does not pass, in MiB, unless a single track does.
         engine: What prepares the songs; None for processes of this machine.
+        progress: Told how far it is, by the bytes of the songs.
 
     Returns:
         What was done.
@@ -100,10 +99,8 @@ def prepare_corpus(
         StorageError: If the disk refuses; the corpus is as it was.
     """
     mel, limits = mel or MelSettings(), limits or Limits()
-    if workers < 0:
-        raise ConfigError(f"workers {workers} is below 0. Use 0 for all cores, or a number of processes.")
-    if not 0 < shard_megabytes <= 4096:
-        raise ConfigError(f"shard_megabytes {shard_megabytes:g} is outside 0 to 4096. Use the default, 32.")
+    require("workers", workers, least=0)
+    require("shard_megabytes", shard_megabytes, above=0, most=4096, unit="MiB")
     mel_filters(mel)
     start = time.perf_counter()
     asked = first_of_each(songs)
@@ -112,27 +109,10 @@ def prepare_corpus(
         run = Run(writer, mel, limits, workers if engine else workers or available_cores(), engine)
         run.plan(asked)
         if run.songs:
-            run.decode()
+            run.decode(progress)
         if run.songs or run.edited or not (writer.folder / "corpus.json").exists() or writer.resumed:
             writer.commit(decoder_versions())
-    rows = [writer.rejects.get(printable(song.name)) for song in asked]
-    kinds = Counter(row["reason"].partition(":")[0] for row in rows if row)
-    duplicates = kinds.pop("duplicate", 0)
-    corpus = Corpus.open(out)
-    return Summary(
-        folder=Path(out),
-        tracks=len(corpus),
-        hours=float(corpus.meta["seconds"]) / 3600,
-        songs=len(asked),
-        kept=len(asked) - kinds.total(),
-        added=run.added,
-        known=len(asked) - len(run.songs),
-        duplicates=duplicates,
-        rejected=dict(kinds.most_common()),
-        decoded_seconds=run.seconds,
-        wall_seconds=time.perf_counter() - start,
-        fingerprint=corpus.fingerprint,
-    )
+    return run.result(asked, time.perf_counter() - start)
 
 
 class Run:
@@ -166,7 +146,7 @@ class Run:
         for song in songs:
             stamp = stamps[song.name]
             if row := tracks.get(stamp["path"]):
-                wanted = {field: getattr(song, field) or row[field] for field in OVERRIDES}
+                wanted = {field: getattr(song, field) or row[field] for field in TAGS}
                 self.edited |= any(row[field] != text for field, text in wanted.items())
                 row.update(wanted)
             elif not ((row := rejects.get(stamp["path"])) and self.still_rejected(row, stamp, song)):
@@ -185,27 +165,43 @@ class Run:
             return song.track_id in self.ids and f": {song.track_id!r} is " in reason
         return not row["content"] or row["content"] in self.contents
 
-    def decode(self) -> None:
+    def decode(self, progress: Progress) -> None:
         """Prepare the chosen songs and hand them to the writer in order."""
-        with self.writer.spool() as spool, progress_bar() as progress:
+        weights = [max(stamp["bytes"], 1) for _, stamp in self.songs]
+        with self.writer.spool() as spool, progress.stage("preparing", total=sum(weights)) as stage:
             mels = (spool / f"{number}.mel" for number in range(len(self.songs)))
             jobs = [
                 Job(song.url or song.path, file) for (song, _), file in zip(self.songs, mels, strict=True)
             ]
-            weights = [max(stamp["bytes"], 1) for _, stamp in self.songs]
-            task = progress.add_task("prepare", total=sum(weights), songs=f"0/{len(jobs)}", speed="")
-            start = time.perf_counter()
+            start, done = time.perf_counter(), 0
             for number, result in self.engine(jobs, self.workers, self.mel, self.limits):
                 song, stamp = self.songs[number]
                 self.take(song, stamp, result, jobs[number].mels)
                 speed = self.seconds / max(time.perf_counter() - start, 1e-9)
-                progress.update(
-                    task,
-                    advance=weights[number],
-                    songs=f"{number + 1}/{len(jobs)}",
-                    speed=f"{speed:.0f}× real time",
-                )
+                done += weights[number]
+                stage.update(done, f"{number + 1} of {len(jobs)} songs, {speed:.0f}× real time")
             self.writer.close_shard()
+
+    def result(self, asked: Sequence[Song], wall_seconds: float) -> PrepareResult:
+        """Return what became of the songs that were asked for."""
+        rows = [self.writer.rejects.get(printable(song.name)) for song in asked]
+        kinds = Counter(row["reason"].partition(":")[0] for row in rows if row)
+        duplicates = kinds.pop("duplicate", 0)
+        corpus = Corpus.open(self.writer.folder)
+        return PrepareResult(
+            corpus=str(self.writer.folder),
+            tracks=len(corpus),
+            hours=float(corpus.meta["seconds"]) / 3600,
+            songs=len(asked),
+            kept=len(asked) - kinds.total(),
+            added=self.added,
+            known=len(asked) - len(self.songs),
+            duplicates=duplicates,
+            rejected=dict(kinds.most_common()),
+            decoded_seconds=self.seconds,
+            wall_seconds=wall_seconds,
+            fingerprint=corpus.fingerprint,
+        )
 
     def take(self, song: Song, stamp: dict[str, Any], result: Result, mels: Path) -> None:
         """Add or reject one song."""
@@ -223,7 +219,7 @@ class Run:
             mels.unlink(missing_ok=True)
             self.writer.reject({**stamp, "reason": reason, "content": content})
             return
-        fields = {field: getattr(song, field) or result[field] for field in OVERRIDES}
+        fields = {field: getattr(song, field) or result[field] for field in TAGS}
         self.writer.add({**result, **fields, **stamp, "track_id": track_id}, mels)
         self.ids[track_id] = self.contents[content] = stamp["path"]
         self.added += 1
@@ -269,18 +265,3 @@ def stamp_of(path: Path) -> dict[str, Any]:
 def same_file(row: dict[str, Any], stamp: dict[str, Any]) -> bool:
     """Return whether a file is the one that `row` was made from."""
     return bool(row["bytes"] == stamp["bytes"] and row["modified_ns"] == stamp["modified_ns"])
-
-
-def progress_bar() -> Progress:
-    """Return the bar on stderr; it shows nothing where stderr is no terminal."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[songs]} songs"),
-        TextColumn("{task.fields[speed]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console, disable=not console.is_terminal)

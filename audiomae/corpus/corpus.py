@@ -142,9 +142,21 @@ class Corpus:
                 f"{self.folder / 'tracks.parquet'}: row {row + 1} lies outside shard {self._shard[row]}. {AGAIN}"
             )
 
+    @property
+    def hours(self) -> float:
+        """Length of all tracks."""
+        return float(self.mel.seconds_of(int(self.frames.sum()))) / 3600
+
+    def rejects(self) -> pa.Table:
+        """Return the files that were left out, as `REJECT_SCHEMA`.
+
+        Raises:
+            MissingError: If the table is missing or cut short.
+        """
+        return read_rows(self.folder / "rejects.parquet", REJECT_SCHEMA)
+
     def __repr__(self) -> str:
-        hours = float(self.frames.sum()) * self.mel.hop_samples / self.mel.sample_rate / 3600
-        counts = f"tracks={len(self)}, hours={hours:.2f}, fingerprint={self.fingerprint}"
+        counts = f"tracks={len(self)}, hours={self.hours:.2f}, fingerprint={self.fingerprint}"
         return f"Corpus({str(self.folder)!r}, {counts})"
 
     def __len__(self) -> int:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Song"]
+__all__ = ["TAGS", "Song"]
+
+TAGS = ("title", "artist", "album", "genre")
+"""What is known of a song in words: fields of `Song`, and columns of every table of tracks."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import mutagen
 
+from audiomae.corpus.song import TAGS
+
 __all__ = ["read_tags"]
 
 NAMES = {
@@ -32,7 +34,7 @@ def read_tags(path: Path) -> dict[str, str]:
         tags = file.tags if file is not None else None
     except Exception:  # noqa: BLE001  a damaged tag raises whatever its parser stumbles over; the audio may be fine
         tags = None
-    found = {field: first_of(tags, names) for field, names in NAMES.items()}
+    found = {field: first_of(tags, NAMES[field]) for field in TAGS}
     found["title"] = found["title"] or clean(path.stem)
     return found
 

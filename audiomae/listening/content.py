@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from audiomae.disk.files import fingerprint_of, write_atomically
 from audiomae.errors import DataError, MissingError
 from audiomae.listening.tables import TRACK_FIELDS
-from audiomae.vectors.vectors import Vectors, stack_vectors
+from audiomae.vectors.parts import stack_vectors
+from audiomae.vectors.vectors import Vectors
 
 __all__ = ["MODEL_KEY", "ClipVectors", "Content", "write_content"]
 

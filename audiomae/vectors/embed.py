@@ -110,9 +110,8 @@ def embed_tracks(
             if on_clips:
                 on_clips(len(rows))
     edges = np.cumsum([0, *(len(grid) for grid in grids)])
-    hop_seconds = corpus.mel.hop_samples / corpus.mel.sample_rate
     return [
-        TrackClips(corpus.track_ids[track], grid * hop_seconds, vectors[edges[row] : edges[row + 1]])
+        TrackClips(corpus.track_ids[track], corpus.mel.seconds_of(grid), vectors[edges[row] : edges[row + 1]])
         for row, (track, grid) in enumerate(zip(tracks, grids, strict=True))
     ]
 

@@ -6,28 +6,18 @@ they are, so that the model reads every clip once.
 
 from __future__ import annotations
 
+import logging
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 from audiomae.corpus.corpus import Corpus
 from audiomae.disk.files import read_json
-from audiomae.errors import ConfigError, FingerprintError, MissingError, StorageError
+from audiomae.errors import FingerprintError, MissingError
 from audiomae.model.embedder import Embedder
-from audiomae.model.released import is_released
 from audiomae.model.whitening import Whitening, WhitenKind
+from audiomae.progress import SILENT, Progress
 from audiomae.vectors.embed import (
     EmbedParts,
     Precision,
@@ -36,10 +26,17 @@ from audiomae.vectors.embed import (
     plan_parts,
     whiten_tracks,
 )
-from audiomae.vectors.vectors import FORMAT, SETTINGS, TAGS, Vectors, part_path, read_part, stack_vectors
+from audiomae.vectors.parts import FORMAT, SETTINGS, TEXTS, part_path, read_part
+from audiomae.vectors.vectors import Vectors
+from audiomae.vectors.whitenings import Whitenings
 from audiomae.vectors.writer import TrackClips, VectorsWriter, split_tracks
 
 __all__ = ["VectorsJob"]
+
+log = logging.getLogger(__name__)
+
+ABOUT = ("model_fingerprint", "corpus_fingerprint", "layer", "pool", "hop_seconds", "precision")
+"""Settings that a whitening carries with it."""
 
 
 class VectorsJob:
@@ -59,6 +56,10 @@ class VectorsJob:
         part_clips: Clips in a part, at least.
         overwrite: Whether to drop what lies in the folder.
         engine: What embeds the parts: this process, or the nodes of a cluster.
+        progress: Told how many clips are embedded.
+
+    Attributes:
+        found_complete: Whether `run` found the folder complete, and did nothing.
     """
 
     def __init__(
@@ -77,10 +78,11 @@ class VectorsJob:
         part_clips: int,
         overwrite: bool,
         engine: EmbedParts = embed_parts,
+        progress: Progress = SILENT,
     ) -> None:
-        self.embedder, self.corpus, self.out, self.model_folder = embedder, corpus, out, model_folder
+        self.embedder, self.corpus, self.out = embedder, corpus, out
         self.whiten, self.batch, self.precision = whiten, batch, precision
-        self.part_clips, self.overwrite, self.engine = part_clips, overwrite, engine
+        self.part_clips, self.overwrite, self.engine, self.progress = part_clips, overwrite, engine, progress
         mel = corpus.mel
         self.hop_frames = max(1, mel.frames_of(hop_seconds or embedder.hop_seconds))
         self.clips = count_clips(corpus.frames, embedder.config.clip_frames, self.hop_frames)
@@ -96,19 +98,16 @@ class VectorsJob:
             "whiten_kind": whiten_kind if whiten else "",
             "clip_seconds": embedder.clip_seconds,
         }
-        self.about = {
-            name: str(self.settings[name])
-            for name in (
-                "model_fingerprint",
-                "corpus_fingerprint",
-                "layer",
-                "pool",
-                "hop_seconds",
-                "precision",
-            )
-        }
+        self.found_complete = False
         self.whiten_kind = whiten_kind
-        self.whitening = self._read_whitening(whitening) if whitening else self._fitted_whitening()
+        self.whitenings = Whitenings({name: str(self.settings[name]) for name in ABOUT}, out, model_folder)
+        self.whitening: Whitening | None = None
+        if whitening:
+            self.whitening = self._use(self.whitenings.read(whitening))
+            about = self.whitening.about
+            self.settings |= {"whiten": self.whitening.dims, "whiten_kind": about.get("kind", "")}
+        elif whiten and (fitted := self.whitenings.find(whiten_kind, whiten)):
+            self.whitening = self._use(fitted)
 
     def run(self) -> dict[str, Any]:
         """Do what is left to do, and return what `vectors.json` says."""
@@ -116,7 +115,7 @@ class VectorsJob:
         if self.overwrite:
             shutil.rmtree(raw_folder, ignore_errors=True)
         elif (meta := self._finished()) is not None:
-            print(f"{self.out}: already complete, nothing to do.", file=sys.stderr)
+            self.found_complete = True
             shutil.rmtree(raw_folder, ignore_errors=True)
             return meta
         staged = None
@@ -125,8 +124,11 @@ class VectorsJob:
                 raw_folder, {**self.settings, "whitening_fingerprint": ""}, self.embedder.dim
             )
             self._write(staged, self._embedded(staged))
-            self.whitening = self.whitening or self._fit(staged)
-        self._keep_whitening()
+            self.whitening = self.whitening or self.whitenings.fit(self.whiten_kind, self.whiten, staged)
+        if self.whitening is not None:
+            self._use(self.whitening)
+            if self.whiten:
+                self.whitenings.keep(self.whitening, self.whiten_kind, self.whiten)
         dim = self.embedder.dim if self.whitening is None else self.whitening.dims
         writer = VectorsWriter(self.out, self.settings, dim, overwrite=self.overwrite)
         if self.whitening is not None:
@@ -134,7 +136,7 @@ class VectorsJob:
         else:
             (self.out / "whitening.safetensors").unlink(missing_ok=True)
         self._write(writer, self._embedded(writer) if staged is None else self._staged(staged, writer))
-        rows = self.corpus.tracks.select(["track_id", *TAGS, "seconds"]).to_pylist()
+        rows = self.corpus.tracks.select(["track_id", *TEXTS, "seconds"]).to_pylist()
         meta = writer.finish({row["track_id"]: row for row in rows})
         shutil.rmtree(raw_folder, ignore_errors=True)
         return meta
@@ -154,7 +156,7 @@ class VectorsJob:
         try:
             return Vectors.open(self.out).meta
         except MissingError as error:
-            print(f"{error} Repairing it now.", file=sys.stderr)
+            log.warning("%s Repairing it now.", error)
             (self.out / "vectors.json").unlink()
             return None
 
@@ -162,8 +164,8 @@ class VectorsJob:
         """Embed, part by part, the tracks that `writer` does not hold yet."""
         first = len(writer.done)
         left = plan_parts(self.clips[first:], self.part_clips)
-        with self._progress() as progress:
-            bar = progress.add_task("embedding", total=int(self.clips.sum()), completed=writer.clips)
+        total = int(self.clips.sum())
+        with self.progress.stage("embedding", total=total, unit="clips", done=writer.clips) as stage:
             yield from self.engine(
                 self.embedder,
                 self.corpus,
@@ -171,7 +173,7 @@ class VectorsJob:
                 hop_frames=self.hop_frames,
                 batch=self.batch,
                 precision=self.precision,
-                on_clips=lambda clips: progress.advance(bar, clips),
+                on_clips=stage.advance,
             )
 
     def _staged(self, staged: VectorsWriter, writer: VectorsWriter) -> Iterator[list[TrackClips]]:
@@ -188,88 +190,6 @@ class VectorsJob:
         for tracks in parts:
             writer.add_part(whiten_tracks(tracks, whitening))
 
-    def _progress(self) -> Progress:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("clips"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-        )
-        return Progress(*columns, console=Console(stderr=True))
-
-    def _fit(self, staged: VectorsWriter) -> Whitening:
-        parts = (
-            read_part(part_path(staged.folder, number), staged.fingerprint) for number in range(staged.parts)
-        )
-        about = {**self.about, "kind": self.whiten_kind}
-        if self.whiten_kind == "pca":
-            return Whitening.fit((stack_vectors(part["vector"]) for part in parts), self.whiten, about)
-        tracks = (track.vectors for part in parts for track in split_tracks(part))
-        fit = Whitening.fit_within if self.whiten_kind == "within" else Whitening.fit_soft
-        return fit(tracks, self.whiten, about)
-
-    def _stored(self) -> Path:
-        name = (
-            f"layer{self.embedder.layer}-{self.embedder.pool}-{self.whiten_kind}{self.whiten}-"
-            f"{self.corpus.fingerprint}"
-        )
-        return self.model_folder / "whitening" / f"{name}.safetensors"
-
-    def _fitted_whitening(self) -> Whitening | None:
-        """Return the whitening that this very export would fit, where an earlier run has fitted it."""
-        if not self.whiten:
-            return None
-        for path in (self.out / "whitening.safetensors", self._stored()):
-            try:
-                found = Whitening.load(path)
-            except MissingError:
-                continue
-            if found.about == {**self.about, "kind": self.whiten_kind} and found.dims == self.whiten:
-                return self._use(found)
-        return None
-
-    def _read_whitening(self, name: str) -> Whitening:
-        path = Path(name)
-        if name == "model":
-            folder = self.model_folder / "whitening"
-            pattern = f"layer{self.embedder.layer}-{self.embedder.pool}-*.safetensors"
-            known = sorted(folder.glob(pattern))
-            if not known and is_released(self.model_folder):
-                raise MissingError(
-                    f"{folder.parent.name}: a model in the package keeps no whitening. Fit one with --whiten 128, and "
-                    "name its file: --whitening vectors/whitening.safetensors."
-                )
-            if not known:
-                raise MissingError(f"{folder}: no {pattern}. Fit one: audiomae export ... --whiten 128.")
-            if len(known) > 1:
-                raise ConfigError(
-                    f"{folder}: {len(known)} whitenings fit; name one, such as --whitening {known[0]}."
-                )
-            path = known[0]
-        whitening = Whitening.load(path)
-        for key in ("model_fingerprint", "layer", "pool"):
-            if whitening.about.get(key) != self.about[key]:
-                raise FingerprintError(
-                    f"{path}: was fitted with {key} {whitening.about.get(key)}, not {self.about[key]}. "
-                    "Fit another with --whiten."
-                )
-        self.settings |= {"whiten": whitening.dims, "whiten_kind": whitening.about.get("kind", "")}
-        return self._use(whitening)
-
     def _use(self, whitening: Whitening) -> Whitening:
         self.settings["whitening_fingerprint"] = whitening.fingerprint
         return whitening
-
-    def _keep_whitening(self) -> None:
-        """Store a fitted whitening with the model; a model that cannot be written to is no reason to stop."""
-        if self.whitening is None:
-            return
-        self._use(self.whitening)
-        if self.whiten and not is_released(self.model_folder) and not self._stored().exists():
-            try:
-                self.whitening.save(self._stored())
-            except StorageError as error:
-                print(f"{error} The vectors folder keeps a copy.", file=sys.stderr)

@@ -1,77 +1,41 @@
-"""The vectors folder: clip vectors in Parquet parts, one vector a track, and what they were made from.
+"""The vectors folder, open for reading: its tracks, its clips, and the songs that are near each other.
 
-vectors/
-    vectors.json              format, what the vectors were made from, the parts; written last
-    tracks.parquet            a row a track: track_id, tags, path, seconds, clips, vector
-    clips/part-00000.parquet  a row a clip: track_id, clip_index, start_seconds, vector; whole tracks
-    whitening.safetensors     the projection, where one was used
+Example:
+    `ids, matrix = audiomae.Vectors.open("vectors/").to_numpy()`
 """
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from audiomae.disk.files import fingerprint_of, inside, read_json
-from audiomae.disk.parquet import read_parquet
+from audiomae.checks import close_to, require
+from audiomae.disk.files import inside, read_json
 from audiomae.disk.records import as_record
-from audiomae.errors import DataError, FingerprintError, MissingError
-
-__all__ = [
-    "FORMAT",
-    "TAGS",
-    "ClipVector",
-    "Vectors",
-    "clip_schema",
-    "part_path",
-    "read_part",
-    "settings_fingerprint",
-    "stack_vectors",
-]
-
-FORMAT = "audiomae-vectors/1"
-TAGS = ("title", "artist", "album", "genre", "path")
-SETTINGS = (
-    "model_fingerprint",
-    "corpus_fingerprint",
-    "layer",
-    "pool",
-    "whiten",
-    "whitening_fingerprint",
-    "hop_seconds",
-    "precision",
+from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
+from audiomae.vectors.parts import (
+    FORMAT,
+    PART_NAME,
+    TRACK_COLUMNS,
+    VectorsMeta,
+    clip_schema,
+    read_part,
+    settings_fingerprint,
+    stack_vectors,
 )
-"""What decides the vectors; entries of `vectors.json`."""
-TRACK_COLUMNS = ("track_id", *TAGS, "vector")
-PART_NAME = r"clips/part-[0-9]{5,9}\.parquet"
-_FINGERPRINT_KEY = b"audiomae.fingerprint"
+from audiomae.vectors.search import Standardiser
+from audiomae.vectors.similar import SimilarSong, similar_songs
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
-@dataclass(frozen=True)
-class Part:
-    """A part as vectors.json tells of it: its name in clips/, clips and size of the file."""
-
-    name: str
-    clips: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class VectorsMeta:
-    """What vectors.json must say beside the entries of `SETTINGS`; what else it says is for people."""
-
-    fingerprint: str
-    dim: int
-    tracks: int
-    parts: tuple[Part, ...]
+__all__ = ["ClipVector", "NamedVectors", "Vectors"]
 
 
 class ClipVector(NamedTuple):
@@ -83,68 +47,30 @@ class ClipVector(NamedTuple):
     vector: NDArray[np.float32]
 
 
-def settings_fingerprint(settings: Mapping[str, Any]) -> str:
-    """Return the fingerprint of vectors made with these settings (the entries named in `SETTINGS`)."""
-    return fingerprint_of({name: settings.get(name) for name in SETTINGS})
+class NamedVectors(NamedTuple):
+    """Vectors and whose they are."""
 
-
-def clip_schema(dim: int, metadata: Mapping[str, str] | None = None) -> pa.Schema:
-    """Return the columns of a part, with `metadata` written into the file."""
-    return pa.schema(
-        [
-            pa.field("track_id", pa.string(), nullable=False),
-            pa.field("clip_index", pa.int32(), nullable=False),
-            pa.field("start_seconds", pa.float32(), nullable=False),
-            pa.field(
-                "vector", pa.list_(pa.field("element", pa.float32(), nullable=False), dim), nullable=False
-            ),
-        ],
-        metadata={f"audiomae.{key}": str(value) for key, value in (metadata or {}).items()},
-    )
-
-
-def part_path(folder: Path, number: int) -> Path:
-    """Return where part `number` lies."""
-    return folder / "clips" / f"part-{number:05d}.parquet"
-
-
-def stack_vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
-    """Turn a column of fixed-size lists into an array, (rows, dim)."""
-    dim = column.type.list_size
-    flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    joined = np.concatenate(flat) if flat else np.zeros(0, np.float32)
-    return joined.astype(np.float32, copy=False).reshape(-1, dim)
-
-
-def read_part(path: Path, fingerprint: str) -> pa.Table:
-    """Read one Parquet file of a vectors folder.
-
-    Raises:
-        MissingError: If it is not there or cut short.
-        FingerprintError: If it belongs to other vectors.
-    """
-    table = read_parquet(path, again="Delete it and export again.")
-    absent = [name for name in ("track_id", "vector") if name not in table.column_names]
-    if absent or not pa.types.is_fixed_size_list(table.schema.field("vector").type):
-        raise DataError(f"{path}: has no column {absent[0] if absent else 'of vectors'}. Export again.")
-    found = (table.schema.metadata or {}).get(_FINGERPRINT_KEY, b"none").decode(errors="replace")
-    if found != fingerprint:
-        raise FingerprintError(
-            f"{path}: fingerprint is {found}, not {fingerprint}; it was made with another model, corpus or "
-            "settings. Export into another folder, or start this one afresh with --overwrite."
-        )
-    return table
+    track_ids: NDArray[np.str_]
+    """Track of each row, (rows,)."""
+    vectors: NDArray[np.float32]
+    """(rows, dim)"""
 
 
 @dataclass(frozen=True)
 class Vectors:
     """A finished vectors folder, open for reading.
 
+    Cosines of the vectors as they are lie close together, whatever the songs (their median was 0.96 on 18 h of
+    game music): compare `standardised()` ones, as `similar` does, unless the vectors are whitened.
+
     Attributes:
         folder: Where it lies.
         meta: What `vectors.json` says: what the vectors were made from, and `fingerprint`.
         tracks: A row a track: track_id, title, artist, album, genre, path, seconds, clips, vector.
         track_vectors: Mean vector of each track's clips, float32, (tracks, dim), in the order of `tracks`.
+
+    Example:
+        `songs = Vectors.open("vectors/").similar("song-1", k=5)`
     """
 
     folder: Path
@@ -216,17 +142,15 @@ class Vectors:
         ids = self.track_ids
         if track_id in ids:
             return ids.index(track_id)
-        titles = self.tracks["title"].to_pylist()
-        starts = [name for name in ids if track_id and name.startswith(track_id)][:3]
-        close = starts or difflib.get_close_matches(track_id, ids, n=3, cutoff=0.5)
-        wanted = re.escape(track_id.lower())
-        close += [
+        lower, titles = track_id.lower(), self.tracks["title"].to_pylist()
+        meant = [name for name in ids if lower and name.startswith(track_id)][:3]
+        meant += [
             f"{name} ({title})"
             for name, title in zip(ids, titles, strict=True)
-            if len(track_id) > 2 and re.search(wanted, (title or "").lower())
+            if len(lower) > 2 and lower in (title or "").lower()
         ][:3]
-        first = f"The first is {ids[0]}." if ids else "It is empty."
-        hint = f"Close: {', '.join(close)}." if close else first
+        otherwise = close_to(track_id, ids, otherwise=f"The first is {ids[0]}." if ids else "It is empty.")
+        hint = f"Close: {', '.join(meant)}." if meant else otherwise
         raise DataError(f"track {track_id!r} is not among the {len(ids)} of {self.folder}. {hint}")
 
     def parts(self) -> Iterator[pa.Table]:
@@ -245,3 +169,89 @@ class Vectors:
         """Return all clips as one table; it takes 4 bytes an entry of memory."""
         tables = list(self.parts())
         return pa.concat_tables(tables) if tables else clip_schema(self.dim).empty_table()
+
+    def to_numpy(self, *, clips: bool = False) -> NamedVectors:
+        """Return ids and vectors, as they lie on disk: a row a track, or a row a clip.
+
+        Args:
+            clips: Whether to return the clips, tracks in order and clips in order.
+        """
+        if not clips:
+            return NamedVectors(np.array(self.track_ids, dtype=np.str_), self.track_vectors)
+        table = self.clip_table()
+        return NamedVectors(
+            np.array(table["track_id"].to_pylist(), dtype=np.str_), stack_vectors(table["vector"])
+        )
+
+    def to_pandas(self, *, clips: bool = False) -> DataFrame:
+        """Return the tables as pandas', with an array in the column `vector`.
+
+        Args:
+            clips: Whether to return the clips (track_id, clip_index, start_seconds, vector) instead of the tracks
+                (track_id, title, artist, album, genre, path, seconds, clips, vector).
+
+        Raises:
+            ConfigError: If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise ConfigError(
+                "to_pandas needs pandas, which is not installed. Install it (pip install pandas), or take to_numpy()."
+            ) from None
+        table = self.clip_table() if clips else self.tracks
+        columns = {name: table[name].to_pylist() for name in table.column_names if name != "vector"}
+        return pandas.DataFrame({**columns, "vector": list(stack_vectors(table["vector"]))})
+
+    @property
+    def whitened(self) -> bool:
+        """Whether the vectors went through a whitening, so that their cosines can be compared as they are."""
+        return bool(self.meta.get("whiten"))
+
+    def standardised(self) -> NDArray[np.float32]:
+        """Return the vectors of the tracks ready for cosines, (tracks, dim).
+
+        Each entry is brought to mean 0 and deviation 1 over the collection; whitened vectors are returned as they
+        are.
+        """
+        known = self.track_vectors
+        return known if self.whitened else Standardiser.fit(known)(known)
+
+    def similar(self, track: str, *, k: int = 10, raw: bool = False) -> list[SimilarSong]:
+        """Return the songs most similar to a track, nearest first, without itself.
+
+        Args:
+            track: Its id.
+            k: Songs to return.
+            raw: Whether to take cosines of the vectors as they are.
+
+        Raises:
+            DataError: If there is no such track.
+        """
+        row = self.find(track)
+        return self._nearest(self.track_vectors[row], k, raw=raw, without=row)
+
+    def similar_to(
+        self, vector: NDArray[np.floating], *, k: int = 10, raw: bool = False
+    ) -> list[SimilarSong]:
+        """Return the songs most similar to a vector, (dim,), that was made as these were, nearest first.
+
+        Raises:
+            DataError: If it has another length.
+        """
+        if vector.shape != (self.dim,):
+            raise DataError(
+                f"vector has shape {vector.shape}; {self.folder} holds vectors of shape ({self.dim},)."
+            )
+        return self._nearest(vector, k, raw=raw)
+
+    def _nearest(
+        self, query: NDArray[np.floating], k: int, *, raw: bool, without: int = -1
+    ) -> list[SimilarSong]:
+        require("k", k, least=1)
+        if not len(self.track_vectors):
+            raise DataError(f"{self.folder}: holds no track.")
+        standardise = not raw and not self.whitened
+        return similar_songs(
+            self.tracks, self.track_vectors, query, k, standardise=standardise, without=without
+        )

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from audiomae.disk.files import write_atomically, write_json
 from audiomae.errors import MissingError
-from audiomae.vectors.vectors import (
+from audiomae.vectors.parts import (
     FORMAT,
-    TAGS,
+    TEXTS,
     clip_schema,
     part_path,
     read_part,
@@ -46,7 +46,7 @@ class VectorsWriter:
 
     Args:
         folder: The vectors folder, made if needed.
-        settings: What the vectors are made from: the entries of `audiomae.vectors.vectors.SETTINGS`, and more
+        settings: What the vectors are made from: the entries of `audiomae.vectors.parts.SETTINGS`, and more
             JSON values to keep in `vectors.json`.
         dim: Entries of a vector.
         overwrite: Whether to drop what the folder holds first.
@@ -155,12 +155,12 @@ class VectorsWriter:
         rows = [tracks.get(name, {}) for name in self.done]
         means = np.stack(self._means) if self._means else np.zeros((0, self.dim), np.float32)
         vector_field = clip_schema(self.dim).field("vector")
-        text = [pa.field(name, pa.string()) for name in ("track_id", *TAGS)]
+        text = [pa.field(name, pa.string()) for name in ("track_id", *TEXTS)]
         rest = [pa.field("seconds", pa.float64()), pa.field("clips", pa.int32()), vector_field]
         table = pa.Table.from_arrays(
             [
                 pa.array(self.done, pa.string()),
-                *(pa.array([str(row.get(name) or "") for row in rows], pa.string()) for name in TAGS),
+                *(pa.array([str(row.get(name) or "") for row in rows], pa.string()) for name in TEXTS),
                 pa.array([float(row.get("seconds") or 0.0) for row in rows], pa.float64()),
                 pa.array(self._counts, pa.int32()),
                 _lists(means, vector_field.type),

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audiomae.checks import require
 from audiomae.corpus.clips import clip_starts
-from audiomae.errors import ConfigError, DataError, FingerprintError
+from audiomae.errors import ConfigError, FingerprintError
 from audiomae.model.embedder import Embedder, load
 from audiomae.model.whitening import Whitening
 from audiomae.progress import SILENT, Progress
-from audiomae.vectors.search import Standardiser, nearest
+from audiomae.vectors.similar import SimilarSong
 from audiomae.vectors.vectors import Vectors
 
 __all__ = ["SimilarResult", "SimilarSettings", "SimilarSong", "similar"]
@@ -47,35 +48,7 @@ class SimilarSettings:
             )
         if self.file is not None and self.model is None:
             raise ConfigError("--file needs the model that made the vectors: add --model run/.")
-        if self.k < 1:
-            raise ConfigError(f"k is {self.k}; it must be at least 1.")
-
-
-@dataclass(frozen=True)
-class SimilarSong:
-    """A song found.
-
-    Attributes:
-        track_id: Its id.
-        title: Its title, empty where unknown.
-        artist: Its artist, empty where unknown.
-        album: Its album, empty where unknown.
-        genre: Its genre, empty where unknown.
-        path: Where the song lay when it was prepared, empty where unknown.
-        seconds: Its length.
-        clips: Its clips.
-        cosine: How near it is, in [-1, 1].
-    """
-
-    track_id: str
-    title: str
-    artist: str
-    album: str
-    genre: str
-    path: str
-    seconds: float
-    clips: int
-    cosine: float
+        require("k", self.k, least=1)
 
 
 @dataclass(frozen=True)
@@ -102,27 +75,13 @@ def similar(settings: SimilarSettings, *, progress: Progress = SILENT) -> Simila
     """
     vectors = Vectors.open(settings.vectors)
     embedder = None if settings.model is None else _matching_model(settings.model, vectors)
-    known = vectors.track_vectors
-    if not len(known):
-        raise DataError(f"{settings.vectors}: holds no track.")
     if settings.track is not None:
-        row = vectors.find(settings.track)
-        query = known[row : row + 1]
-    else:
-        assert embedder is not None
-        row = -1
-        query = _embed_like(embedder, str(settings.file), float(vectors.meta["hop_seconds"]))
-    if not settings.raw and not vectors.meta["whiten"]:
-        standardise = Standardiser.fit(known)
-        known, query = standardise(known), standardise(query)
-    found = nearest(known, query, settings.k, names=vectors.track_ids, without=[row])
-    rows = vectors.tracks.drop_columns(["vector"]).take(found.rows[0]).to_pylist()
-    fields = set(SimilarSong.__dataclass_fields__)
-    songs = [
-        SimilarSong(**{name: value for name, value in row.items() if name in fields}, cosine=cosine)
-        for row, cosine in zip(rows, np.round(found.cosines[0].astype(float), 6).tolist(), strict=True)
-    ]
-    return SimilarResult(settings.track or str(settings.file), _name_query(settings, vectors, row), songs)
+        songs = vectors.similar(settings.track, k=settings.k, raw=settings.raw)
+        return SimilarResult(settings.track, _name_of(vectors, settings.track), songs)
+    assert embedder is not None
+    file = str(settings.file)
+    query = _embed_like(embedder, file, float(vectors.meta["hop_seconds"]))
+    return SimilarResult(file, file, vectors.similar_to(query, k=settings.k, raw=settings.raw))
 
 
 def _matching_model(folder: str, vectors: Vectors) -> Embedder:
@@ -143,18 +102,17 @@ def _matching_model(folder: str, vectors: Vectors) -> Embedder:
 
 
 def _embed_like(embedder: Embedder, path: str, hop_seconds: float) -> NDArray[np.float32]:
-    """Embed a file on the grid that the export walked, (1, dim)."""
+    """Embed a file on the grid that the export walked, (dim,)."""
     mels, frames = embedder.mels_of_file(path), embedder.config.clip_frames
-    hop = max(1, round(hop_seconds * embedder.mel.sample_rate / embedder.mel.hop_samples))
+    hop = max(1, embedder.mel.frames_of(hop_seconds))
     total = np.zeros(embedder.dim)
     starts = clip_starts(len(mels), frames, hop).tolist()
     for start in starts:
         total += embedder.embed_mels(mels[None, start : start + frames])[0].float().cpu().numpy()
-    return np.asarray(total / len(starts), dtype=np.float32)[None]
+    return np.asarray(total / len(starts), dtype=np.float32)
 
 
-def _name_query(settings: SimilarSettings, vectors: Vectors, row: int) -> str:
-    if row < 0:
-        return str(settings.file)
+def _name_of(vectors: Vectors, track: str) -> str:
+    row = vectors.find(track)
     title, artist = (vectors.tracks[name][row].as_py() for name in ("title", "artist"))
-    return f"{title or settings.track} — {artist}" if artist else str(title or settings.track)
+    return f"{title or track} — {artist}" if artist else str(title or track)

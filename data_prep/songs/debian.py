@@ -18,12 +18,10 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from rich.console import Console
-from rich.progress import track
-
 from audiomae.corpus.song import Song
 from audiomae.disk.files import locked
 from audiomae.errors import DataError, StorageError
+from audiomae.progress import SILENT, Progress
 from data_prep.songs.folder import AUDIO_EXTENSIONS
 
 __all__ = ["GAME_MUSIC", "download", "songs", "unzip_audio"]
@@ -45,7 +43,13 @@ Fetch = Callable[[str, Path], Path]
 """Brings a package's .deb into a folder."""
 
 
-def songs(packages: Sequence[str], folder: Path | str, *, fetch: Fetch | None = None) -> Iterator[Song]:
+def songs(
+    packages: Sequence[str],
+    folder: Path | str,
+    *,
+    fetch: Fetch | None = None,
+    progress: Progress = SILENT,
+) -> Iterator[Song]:
     """Download and unpack packages where that is still to do, and yield their songs.
 
     The track_id is the package and the path in it, with / between.
@@ -54,6 +58,7 @@ def songs(packages: Sequence[str], folder: Path | str, *, fetch: Fetch | None = 
         packages: Names of Debian packages.
         folder: Where they are unpacked; made if need be. What is there is not downloaded again.
         fetch: Brings a package's .deb into a folder; `download` by default.
+        progress: Told how many packages have come.
 
     Raises:
         DataError: If a name is no package name, apt-get or dpkg is not there, a package is unknown or
@@ -72,11 +77,10 @@ def songs(packages: Sequence[str], folder: Path | str, *, fetch: Fetch | None = 
         raise DataError(f"0 packages named, at least 1 is needed. Name some, such as {GAME_MUSIC[0]}.")
     with locked(folder):
         missing = [name for name in names if not (folder / name).is_dir()]
-        console = Console(stderr=True)
-        for name in track(
-            missing, "downloading packages", console=console, transient=True, disable=not missing
-        ):
-            _unpack(name, folder, fetch or download)
+        with progress.stage("downloading", total=len(missing), unit="packages") as stage:
+            for name in missing:
+                _unpack(name, folder, fetch or download)
+                stage.advance()
     for name in names:
         files = list(_find(folder / name, AUDIO_EXTENSIONS))
         if not files:

@@ -13,11 +13,12 @@ import soundfile
 
 from audiomae.audio.mel import MelSettings
 from audiomae.cli.main import main
-from audiomae.cli.prepare import PrepareSettings, find_songs, prepare
 from audiomae.corpus import build as pipeline
 from audiomae.corpus import pool
 from audiomae.corpus.corpus import Corpus
 from audiomae.errors import ConfigError, MissingError
+from audiomae.verbs.prepare import PrepareSettings, prepare
+from data_prep.songs.sources import Asked, find_songs
 
 
 @pytest.fixture
@@ -48,24 +49,23 @@ def paths(out: Path) -> list[str]:
 def test_files_folders_and_lists_may_be_mixed(songs, tmp_path):
     (tmp_path / "list.csv").write_text("path,artist\nsongs/b.flac,Someone\n", encoding="utf-8")
     named = (str(tmp_path / "list.csv"), str(songs / "a.wav"), str(songs / "ünder"))
-    assert prepare(PrepareSettings(songs=named, out=str(tmp_path / "out"))) == 0
+    assert prepare(PrepareSettings(songs=named, out=str(tmp_path / "out"))).added == 4
     assert paths(tmp_path / "out") == ["b.flac", "a.wav", "c.ogg", "d.wav"]
     assert Corpus.open(tmp_path / "out").tracks["artist"].to_pylist() == ["Someone", "", "", ""]
 
 
 @pytest.mark.usefixtures("here")
-def test_the_result_goes_to_stdout_and_what_was_left_out_to_stderr(songs, tmp_path, capsys):
+def test_the_result_is_two_lines_and_a_table_of_what_was_left_out(songs, tmp_path, capsys):
     (songs / "bad.mp3").write_text("no audio")
     (songs / "e.wav").write_bytes((songs / "a.wav").read_bytes())
     assert main(["prepare", str(songs), "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr()
-    assert said.out.startswith(
-        f"{tmp_path / 'out'}: 4 tracks, 0.01 h (4 new, 0 known, 1 left out, 1 duplicate; "
-    )
-    assert said.out.count("\n") == 1
-    assert Corpus.open(tmp_path / "out").fingerprint in said.out
-    assert "not audio" in said.err
-    assert f"{tmp_path / 'out' / 'rejects.parquet'} names each and says why" in said.err
+    first, second, *table = said.out.splitlines()
+    fingerprint = Corpus.open(tmp_path / "out").fingerprint
+    assert first == f"{tmp_path / 'out'}: 4 tracks, 0.01 hours, fingerprint {fingerprint}"
+    assert second.startswith("of 6 songs 4 added, 1 there twice at ")
+    assert any("not audio" in line and "1" in line for line in table)
+    assert table[-1] == f"{tmp_path / 'out' / 'rejects.parquet'} names each and says why."
 
 
 @pytest.mark.usefixtures("here")
@@ -82,7 +82,8 @@ def test_when_no_song_can_be_prepared_the_exit_status_is_one_with_a_line(tmp_pat
 def test_a_run_that_finds_all_songs_known_is_no_failure(songs, tmp_path, capsys):
     for new in (4, 0):
         assert main(["prepare", str(songs), "--out", str(tmp_path / "out")]) == 0
-        assert f"({new} new, {4 - new} known, " in capsys.readouterr().out
+        known = f", {4 - new} known before" if new < 4 else ""
+        assert f"of 4 songs {new} added{known}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -92,9 +93,14 @@ def test_a_run_that_finds_all_songs_known_is_no_failure(songs, tmp_path, capsys)
         ([], 2, "source folder needs files, folders or lists; 0 are named"),
         (["--source", "debian"], 2, "source debian needs names of packages"),
         (["x", "--source", "generated"], 2, "'x' is one too many"),
+        (
+            ["x", "--source", "jamndo"],
+            2,
+            "source 'jamndo' is not one. Close: jamendo. There are folder, list, ",
+        ),
         (["x", "--mel.n_fft", "401"], 2, "mel.n_fft 401 is odd"),
         ([".", "--mel.mels", "600"], 2, "mel bands without a bin"),
-        ([".", "--workers", "-2"], 2, "workers -2 is below 0"),
+        ([".", "--workers", "-2"], 2, "workers is -2; it must be at least 0"),
         ([".", "--shortest_seconds", "-1"], 2, "shortest_seconds -1 is outside"),
         ([".", "--source", "list"], 1, "a list ends in .csv"),
     ],
@@ -113,26 +119,26 @@ def test_bad_usage_is_one_line_and_the_right_exit_status(
 def test_every_source_finds_its_songs(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(10), 16_000)
     (tmp_path / "list.csv").write_text("path\na.wav\n")
-    listed = find_songs(PrepareSettings(songs=(str(tmp_path / "list.csv"),), source="list"))
+    listed = find_songs("list", Asked((str(tmp_path / "list.csv"),)))
     assert [song.path.name for song in listed] == ["a.wav"]
     (tmp_path / "blues").mkdir()
     soundfile.write(tmp_path / "blues" / "blues.00000.wav", np.zeros(10), 16_000)
-    gtzan = find_songs(PrepareSettings(songs=(str(tmp_path),), source="gtzan"))
+    gtzan = find_songs("gtzan", Asked((str(tmp_path),)))
     assert [(song.track_id, song.genre) for song in gtzan] == [("blues.00000", "blues")]
-    made = find_songs(PrepareSettings(source="generated", count=1, out=str(tmp_path / "corpus")))
-    assert [song.path.parent for song in made] == [tmp_path / "corpus-songs"]
+    made = find_songs("generated", Asked(songs_dir=str(tmp_path / "made"), count=1))
+    assert [song.path.parent for song in made] == [tmp_path / "made"]
     for source in ("fma", "jamendo"):
         with pytest.raises(MissingError):
-            list(find_songs(PrepareSettings(songs=(str(tmp_path),), source=source)))
+            list(find_songs(source, Asked((str(tmp_path),))))
     with pytest.raises(ConfigError, match="needs the folder of the unpacked archive"):
-        list(find_songs(PrepareSettings(source="fma")))
+        list(find_songs("fma", Asked()))
 
 
 @pytest.mark.usefixtures("here")
 def test_settings_reach_the_corpus(songs, tmp_path):
     mel = MelSettings(mels=40, hop_samples=320)
     config = PrepareSettings(songs=(str(songs),), out=str(tmp_path / "out"), mel=mel, shard_megabytes=0.03)
-    assert prepare(config) == 0
+    assert prepare(config).corpus == str(tmp_path / "out")
     corpus = Corpus.open(tmp_path / "out")
     assert corpus.mel == mel
     assert corpus.mels(0).shape == (301, 40)
@@ -181,7 +187,7 @@ def test_the_command_survives_kill_9_and_ctrl_c_and_ends_with_the_same_bytes(son
     assert not list(out.glob(".spool-*"))
     monkeypatch.chdir(tmp_path)
     assert main(["prepare", *arguments]) == 0
-    assert prepare(PrepareSettings(songs=("songs",), out="whole", workers=1, shard_megabytes=1)) == 0
+    assert prepare(PrepareSettings(songs=("songs",), out="whole", workers=1, shard_megabytes=1)).added == 44
     assert files(out) == files(tmp_path / "whole")
 
 

@@ -17,8 +17,6 @@ import pytest
 import soundfile
 
 from audiomae.audio.mel import MelSettings
-from audiomae.cli.export import ExportSettings, export
-from audiomae.cli.prepare import PrepareSettings, prepare
 from audiomae.cluster import songs as ray_pool
 from audiomae.cluster import stream as ray_stream
 from audiomae.cluster.songs import prepare_on_ray
@@ -28,6 +26,8 @@ from audiomae.errors import AudiomaeError
 from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import save, untrained
 from audiomae.vectors.writer import VectorsWriter
+from audiomae.verbs.export import ExportSettings, export
+from audiomae.verbs.prepare import PrepareSettings, prepare
 from data_prep.songs.folder import songs as folder_songs
 
 for _name, _value in ray_stream.QUIET.items():  # read when Ray is imported

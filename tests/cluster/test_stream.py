@@ -11,13 +11,13 @@ import pytest
 
 from audiomae.audio.decode import decoder_versions
 from audiomae.audio.mel import MelSettings
-from audiomae.cli.export import ExportSettings
-from audiomae.cli.prepare import PrepareSettings, prepare
 from audiomae.cluster import songs as ray_pool
 from audiomae.cluster import stream as ray_stream
 from audiomae.cluster.stream import Piece, Starts, Watch, answers, join_cluster, pieces_of
 from audiomae.corpus.worker import Limits
 from audiomae.errors import AudiomaeError, ConfigError
+from audiomae.verbs.export import ExportSettings
+from audiomae.verbs.prepare import PrepareSettings, prepare
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from audiomae.audio.decode import decode
 from audiomae.audio.mel import LogMel, MelSettings
 from audiomae.corpus import build as pipeline
 from audiomae.corpus import pool
-from audiomae.corpus.build import Summary, prepare_corpus
+from audiomae.corpus.build import PrepareResult, prepare_corpus
 from audiomae.corpus.corpus import Corpus
 from audiomae.corpus.song import Song
 from audiomae.corpus.worker import Limits, prepare_song
@@ -34,7 +34,7 @@ def write_song(path: Path, seed: int, seconds: float = 6.0, **kind: Any) -> Path
     return path
 
 
-def prepare(folder: Path, out: Path, **settings: Any) -> Summary:
+def prepare(folder: Path, out: Path, **settings: Any) -> PrepareResult:
     songs = [Song(path) for path in sorted(folder.rglob("*")) if path.is_file()]
     return prepare_corpus(songs, out, **({"workers": 2} | settings))
 
@@ -302,7 +302,8 @@ def test_two_runs_into_one_folder_at_a_time_are_refused(songs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"), [({"workers": -1}, "workers -1"), ({"shard_megabytes": 0}, "0 is")]
+    ("settings", "message"),
+    [({"workers": -1}, "workers is -1"), ({"shard_megabytes": 0}, "shard_megabytes is 0")],
 )
 def test_settings_out_of_range_are_refused(songs, tmp_path, settings, message):
     with pytest.raises(ConfigError, match=message):

@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import json
 import resource
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from audiomae.errors import DataError, FingerprintError, MissingError, StorageError
+from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError, StorageError
 from audiomae.vectors.vectors import Vectors
 from audiomae.vectors.writer import TrackClips, VectorsWriter
+from audiomae.verbs.similar import SimilarSettings, similar
 
 SETTINGS = {
     "model_fingerprint": "m",
@@ -180,3 +182,65 @@ def test_a_full_disk_gives_one_line_and_leaves_what_was_there(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "\n" not in str(caught.value)
     assert contents(tmp_path) == whole
+
+
+def test_ids_and_vectors_come_as_arrays_a_row_a_track_or_a_row_a_clip(tmp_path):
+    vectors = Vectors.open(write_vectors(tmp_path))
+    ids, matrix = vectors.to_numpy()
+    assert ids.tolist() == ["song-0", "song-1", "song-2"]
+    assert np.array_equal(matrix, vectors.track_vectors)
+    ids, matrix = vectors.to_numpy(clips=True)
+    assert ids.tolist() == [f"song-{number}" for number in range(3) for _ in range(3)]
+    assert np.array_equal(matrix, np.concatenate([make_track(number).vectors for number in range(3)]))
+
+
+def test_tables_come_as_pandas_with_an_array_in_each_row(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    vectors = Vectors.open(write_vectors(tmp_path))
+    tracks = vectors.to_pandas()
+    assert isinstance(tracks, pandas.DataFrame)
+    assert tracks.loc[1, ["track_id", "title", "artist", "seconds", "clips"]].tolist() == [
+        "song-1",
+        "Mond",
+        "Ö",
+        14.5,
+        3,
+    ]
+    assert np.array_equal(np.stack(tracks["vector"]), vectors.track_vectors)
+    clips = vectors.to_pandas(clips=True)
+    assert clips["start_seconds"].tolist() == [0, 5, 10] * 3
+    assert np.array_equal(np.stack(clips["vector"]), vectors.to_numpy(clips=True).vectors)
+
+
+def test_without_pandas_one_line_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ConfigError, match=r"pip install pandas\), or take to_numpy"):
+        Vectors.open(write_vectors(tmp_path)).to_pandas()
+
+
+def test_standardised_vectors_have_mean_0_and_deviation_1_unless_they_are_whitened(tmp_path):
+    plain = Vectors.open(write_vectors(tmp_path / "plain")).standardised()
+    assert np.allclose(plain.mean(axis=0), 0, atol=1e-6)
+    assert np.allclose(plain.std(axis=0), 1, atol=1e-5)
+    white = Vectors.open(write_vectors(tmp_path / "white", whiten=4))
+    assert np.array_equal(white.standardised(), white.track_vectors)
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_similar_songs_are_those_of_the_verb_and_of_the_tracks_own_vector(tmp_path, raw):
+    vectors = Vectors.open(write_vectors(tmp_path))
+    found = vectors.similar("song-1", k=2, raw=raw)
+    assert found == similar(SimilarSettings(str(tmp_path), track="song-1", k=2, raw=raw)).similar
+    first, *rest = vectors.similar_to(vectors.track_vectors[1], k=3, raw=raw)
+    assert (first.track_id, first.title, first.cosine) == ("song-1", "Mond", pytest.approx(1))
+    assert rest == found
+
+
+def test_similar_refuses_what_cannot_be_answered(tmp_path):
+    vectors = Vectors.open(write_vectors(tmp_path))
+    with pytest.raises(DataError, match="track 'song-9' is not among the 3"):
+        vectors.similar("song-9")
+    with pytest.raises(ConfigError, match="k is 0; it must be at least 1"):
+        vectors.similar("song-1", k=0)
+    with pytest.raises(DataError, match=r"shape \(3,\); .* holds vectors of shape \(4,\)"):
+        vectors.similar_to(np.zeros(3))

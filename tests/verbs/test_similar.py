@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiomae.cli.export import ExportSettings, export
 from audiomae.cli.main import main
 from audiomae.errors import ConfigError, DataError, FingerprintError
 from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import save, untrained
 from audiomae.vectors.writer import TrackClips, VectorsWriter
+from audiomae.verbs.export import ExportSettings, export
 from audiomae.verbs.similar import SimilarSettings, SimilarSong, similar
 
 

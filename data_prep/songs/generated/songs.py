@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import soundfile
-from rich.console import Console
-from rich.progress import track
 
 from audiomae.corpus.song import Song
 from audiomae.disk.files import locked, read_json, write_atomically, write_json
 from audiomae.errors import DataError, StorageError
+from audiomae.progress import SILENT, Progress
 from data_prep.songs.generated.piece import KEYS, Piece
 from data_prep.songs.generated.styles import STYLES
 from data_prep.songs.generated.synthesis import INSTRUMENTS, SAMPLE_RATE, hit_drum, master, play, vary_timbre
@@ -124,7 +123,7 @@ def compose(index: int, seed: int) -> npt.NDArray[np.float32]:
     )
 
 
-def songs(folder: Path | str, count: int, seed: int = 0) -> Iterator[Song]:
+def songs(folder: Path | str, count: int, seed: int = 0, *, progress: Progress = SILENT) -> Iterator[Song]:
     """Write `count` songs as FLAC into `folder`, with what is known of them, and yield them.
 
     The known answers are in `labels.csv`, and again as questions for `audiomae probe` in `probe.csv`.
@@ -136,6 +135,7 @@ def songs(folder: Path | str, count: int, seed: int = 0) -> Iterator[Song]:
         folder: Where the songs go; made if need be.
         count: Songs, 1 to 100,000.
         seed: Which collection, from 0.
+        progress: Told how many songs are there.
 
     Raises:
         DataError: If `count` or `seed` is out of range, or the folder holds another collection.
@@ -152,10 +152,11 @@ def songs(folder: Path | str, count: int, seed: int = 0) -> Iterator[Song]:
         _claim(folder, seed)
         for leftover in folder.glob(".*.tmp"):
             leftover.unlink()
-        found = [
-            _song(folder, index, seed)
-            for index in track(range(count), "generating songs", console=Console(stderr=True), transient=True)
-        ]
+        found = []
+        with progress.stage("generating songs", total=count, unit="songs") as stage:
+            for index in range(count):
+                found.append(_song(folder, index, seed))
+                stage.advance()
         _write_labels(folder, found, seed)
     yield from found
 

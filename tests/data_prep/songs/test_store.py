@@ -6,10 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from audiomae.cli.prepare import PrepareSettings, find_songs, prepare
 from audiomae.disk import stores
 from audiomae.errors import ConfigError, MissingError
+from audiomae.verbs.prepare import PrepareSettings, prepare
 from data_prep.songs.folder import songs as folder_songs
+from data_prep.songs.sources import Asked, find_songs
 from data_prep.songs.store import songs
 
 NAMES = ["b.wav", "a.wav", "a/z.flac", "a/note.txt", "a/._z.flac", "ä ö/c.mp3"]
@@ -51,9 +52,9 @@ def test_a_list_names_songs_beside_it_and_elsewhere(place):
 
 def test_other_sources_take_no_url():
     with pytest.raises(ConfigError, match="source fma reads a local tree, not s3://bucket/fma"):
-        list(find_songs(PrepareSettings(("s3://bucket/fma",), source="fma")))
+        list(find_songs("fma", Asked(("s3://bucket/fma",))))
     with pytest.raises(ConfigError, match="name a folder for the songs with --songs_dir"):
-        list(find_songs(PrepareSettings((), "s3://bucket/corpus", source="generated")))
+        prepare(PrepareSettings((), "s3://bucket/corpus", source="generated"))
 
 
 @pytest.mark.usefixtures("alone")
@@ -65,7 +66,7 @@ def test_songs_of_a_store_become_a_corpus_in_it(tmp_path, monkeypatch):
         soundfile.write(tmp_path / "song.wav", np.random.default_rng(number).normal(0, 0.1, 96_000), 16_000)
         store.put_file(str(tmp_path / "song.wav"), f"/songs/{number}.wav")
     config = PrepareSettings(("memory://songs",), "memory://corpus", staging=str(tmp_path / "staging"))
-    assert prepare(config) == 0
+    assert prepare(config).kept == 3
     assert sorted(store.find("/corpus")) == [
         "/corpus/corpus.json",
         "/corpus/mels/shard-00000.npy",
@@ -78,8 +79,8 @@ def test_songs_of_a_store_become_a_corpus_in_it(tmp_path, monkeypatch):
         (f"memory://songs/{number}.wav", str(number)) for number in range(3)
     ]
     before = store.info("/corpus/corpus.json")["created"]
-    assert prepare(config) == 0
+    assert prepare(config).kept == 3
     assert store.info("/corpus/corpus.json")["created"] == before
     store.put_file(str(tmp_path / "song.wav"), "/songs/again.wav")
-    assert prepare(config) == 0
+    assert prepare(config).kept == 4
     assert store.info("/corpus/corpus.json")["created"] > before
