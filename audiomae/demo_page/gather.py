@@ -19,8 +19,8 @@ from audiomae.demo_page.sounds import encode_mp3
 from audiomae.disk.files import write_atomically
 from audiomae.errors import DecodeError
 from audiomae.probing.collection import labels_of
-from audiomae.vectors.search import Standardiser, nearest, unit_rows
 from audiomae.vectors.parts import stack_vectors
+from audiomae.vectors.search import Standardiser, nearest, unit_rows
 from audiomae.vectors.vectors import Vectors
 
 __all__ = ["MOST_SOUNDS", "gather_songs", "standardised"]
