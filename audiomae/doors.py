@@ -96,7 +96,12 @@ def make_parser(verb: str, **words: Any) -> Any:
     if about.many:  # also a setting, so that a YAML file can hold it
         described_as = helps[about.positional or ""]
         parser.add_argument(
-            f"words_{about.positional}", type=str, nargs="*", metavar=about.positional, help=described_as
+            f"words_{about.positional}",
+            type=str,
+            nargs="*",
+            default=[],
+            metavar=about.positional,
+            help=described_as,
         )
         parser.add_class_arguments(chosen)
         return parser

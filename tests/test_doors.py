@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import audiomae
-from audiomae.doors import VERBS, settings_of
+from audiomae.doors import VERBS, make_parser, read_values, settings_of
 from audiomae.errors import ConfigError
 from audiomae.vectors.writer import TrackClips, VectorsWriter
 
@@ -59,6 +59,13 @@ def test_the_signature_shows_the_settings_and_their_defaults(verb):
     shown = inspect.signature(door).parameters
     assert set(shown) == set(settings_of(verb).__dataclass_fields__)
     assert door.__doc__
+
+
+@pytest.mark.parametrize("verb", [verb for verb, about in VERBS.items() if about.many])
+def test_words_of_any_number_come_from_python_too(verb):
+    parser, field = make_parser(verb, exit_on_error=False), VERBS[verb].positional
+    read = read_values(verb, parser, parser.parse_object({field: ["simulated", "corpus/"]}))
+    assert getattr(read, field) == ("simulated", "corpus/")
 
 
 def test_every_public_name_is_there():

@@ -42,6 +42,11 @@ def test_unpacked_elsewhere_it_embeds_a_song_by_the_name_of_the_model(wheel, tmp
     code = "import audiomae; print(audiomae.__file__, audiomae.load('tiny').embed_files('song.ogg').shape)"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     assert done.stdout.split(maxsplit=1) == [f"{tmp_path}/site/audiomae/__init__.py", "(1, 2880)\n"]

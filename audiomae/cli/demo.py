@@ -14,10 +14,11 @@ from audiomae.cli.pretrain import PretrainSettings, pretrain
 from audiomae.cli.probe import ProbeSettings, probe
 from audiomae.cli.reconstruct import ReconstructSettings, reconstruct
 from audiomae.cli.similar import show as show_similar
-from audiomae.corpus.clips import hold_out_tracks
+from audiomae.corpus.clips import split_tracks
 from audiomae.corpus.corpus import Corpus
 from audiomae.disk.files import read_json, write_json
 from audiomae.errors import ConfigError, DataError
+from audiomae.model.embedder import load
 from audiomae.probing.questions import write_questions
 from audiomae.training.settings import LoopSettings
 from audiomae.vectors.vectors import Vectors
@@ -101,7 +102,8 @@ def demo(config: DemoSettings) -> int:
         return 1
 
     step(3, "model + corpus → vectors")
-    clips = int((corpus.frames // 500).sum())
+    model = load(run)
+    clips = int((corpus.frames // corpus.mel.frames_of(model.hop_seconds)).sum())
     dims = max(2, min(256, clips // 4, clips - len(corpus) - 1))
     export(
         ExportSettings((run, str(corpus.folder)), str(out / "vectors"), whiten=dims, threads=config.threads)
@@ -109,13 +111,13 @@ def demo(config: DemoSettings) -> int:
     vectors = Vectors.open(out / "vectors")
 
     step(4, "vectors → similar songs")
-    _, held = hold_out_tracks(corpus.track_ids, config.held_out)
+    _, held = split_tracks(corpus, model.config.clip_frames, config.held_out)
     asked = int(held[0])
     show_similar(similar(SimilarSettings(str(vectors.folder), track=corpus.track_ids[asked], k=5)))
 
     step(5, f"probe: what the vectors tell of {len(held)} tracks that training never heard")
     whitening = str(out / "vectors" / "whitening.safetensors")
-    questions = write_questions(corpus, held, out / "clips")
+    questions = write_questions(corpus, held, out / "clips", seconds=model.hop_seconds)
     probe(
         ProbeSettings(run, str(questions), whitening=whitening, out=str(out / "probe.json"), seed=config.seed)
     )

@@ -1,4 +1,4 @@
-"""corpus → model: train a masked autoencoder on random 5-second clips."""
+"""corpus → model: train a masked autoencoder on random short clips."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from audiomae.cli.profile_pretrain import print_profile
-from audiomae.corpus.clips import hold_out_tracks
+from audiomae.corpus.clips import split_tracks
 from audiomae.corpus.corpus import Corpus
 from audiomae.disk.files import write_json
 from audiomae.errors import ConfigError
@@ -55,7 +55,7 @@ class PretrainSettings:
         model: Sizes of the model.
         mask: What the encoder does not see: spans of time, one_span or single patches.
         ratio: Share of the patches that is blanked, in (0, 1).
-        longest: Longest span, in columns of 160 ms.
+        longest: Longest span, in columns of patches.
         pairs: Clip-level term beside the reconstruction.
         held_out: Share of the tracks that is never trained on and judged instead.
         layer: Encoder block that vectors are read from; 0 is the last.
@@ -219,7 +219,7 @@ def _task(
             config.sizes,
             MaskSettings(config.mask, config.ratio, config.longest),
             config.pairs,
-            split=hold_out_tracks(corpus.track_ids, config.held_out),
+            split=split_tracks(corpus, config.sizes.clip_frames, config.held_out),
             batch=config.train.batch,
             seed=config.train.seed,
             pictures=pictures,

@@ -7,6 +7,7 @@ not grow with the corpus, and "samples consumed" is all a resumed run needs, at 
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,18 @@ import numpy.typing as npt
 from audiomae.corpus.corpus import Corpus
 from audiomae.errors import DataError
 
-__all__ = ["ClipStream", "clip_starts", "hold_out_tracks", "mix_bits", "permute", "read_clips", "uniform"]
+__all__ = [
+    "ClipStream",
+    "clip_starts",
+    "hold_out_tracks",
+    "mix_bits",
+    "permute",
+    "read_clips",
+    "split_tracks",
+    "uniform",
+]
+
+log = logging.getLogger(__name__)
 
 Ints = npt.NDArray[np.int64]
 
@@ -105,6 +117,41 @@ def hold_out_tracks(track_ids: Sequence[str], share: float) -> tuple[Ints, Ints]
     return np.sort(order[held:]), np.sort(order[:held])
 
 
+def split_tracks(corpus: Corpus, clip_frames: int, share: float) -> tuple[Ints, Ints]:
+    """Split the tracks that a clip fits into; of shorter ones the log says how many are left out.
+
+    Args:
+        corpus: Prepared songs.
+        clip_frames: Length of a clip.
+        share: Share of the tracks to hold out.
+
+    Returns:
+        Indices of the training tracks and of the held-out tracks, as `hold_out_tracks` draws them.
+
+    Raises:
+        DataError: If no track is as long as a clip.
+    """
+    whole = np.flatnonzero(corpus.frames >= clip_frames)
+    if short := len(corpus) - len(whole):
+        clip = corpus.mel.seconds_of(clip_frames)
+        if not len(whole):
+            longest = corpus.mel.seconds_of(int(corpus.frames.max()))
+            raise DataError(
+                f"{corpus.folder}: its longest track has {longest:.2f} s; a clip takes {clip:.2f} s. Prepare longer "
+                f"songs, or train on shorter clips: --model.clip_frames below {clip_frames}."
+            )
+        log.warning(
+            "%s: %d of %d tracks are shorter than a clip (%.2f s) and are left out of training.",
+            corpus.folder,
+            short,
+            len(corpus),
+            clip,
+        )
+    ids = corpus.track_ids if not short else [corpus.track_ids[track] for track in whole.tolist()]
+    train, held = hold_out_tracks(ids, share)
+    return whole[train], whole[held]
+
+
 def _count_clips(frames: Ints, tracks: Ints, clip_frames: int) -> tuple[int, Ints]:
     """Return the frames of the shortest track (0 without tracks), and the clips up to the end of each.
 
@@ -142,8 +189,8 @@ class ClipStream:
         shortest, self.ends = _count_clips(corpus.frames, tracks, clip_frames)
         if shortest < clip_frames:
             raise DataError(
-                f"{corpus.folder}: its shortest track has {shortest} frames; a clip takes {clip_frames}. "
-                "Prepare it again without --shortest_seconds below 5."
+                f"{corpus.folder}: the shortest track to draw from has {shortest} frames; a clip takes {clip_frames}. "
+                "Leave it out, or use shorter clips."
             )
         self.corpus, self.tracks, self.clip_frames, self.seed = corpus, tracks, clip_frames, seed
 

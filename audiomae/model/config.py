@@ -37,9 +37,9 @@ class ModelSettings:
         decoder_width: Width of the decoder, in channels.
         decoder_depth: Blocks of the decoder.
         decoder_heads: Attention heads of the decoder; must divide its width.
-        patch_frames: Length of a patch along time, in frames of 10 ms.
+        patch_frames: Length of a patch along time, in frames.
         patch_mels: Height of a patch, in mel bands.
-        clip_frames: Length of a clip, in frames; 496 is 31 patches of 16 in 5 s.
+        clip_frames: Length of a clip, in frames: whole patches; 496 are 31 patches of 16, 4.96 s at 10 ms.
         mels: Mel bands of a clip.
         decoded: Share of the hidden patches that one pass of the decoder rebuilds, in (0, 1]; the others are
             left out of its attention, which makes a step cheaper.

@@ -38,7 +38,7 @@ def blank_spans(
 
     Args:
         clips: Clips in the batch.
-        columns: Patch columns in a clip, along time; 31 for 5 s at 160 ms each.
+        columns: Patch columns in a clip, along time; 31 with the default sizes.
         ratio: Share of columns to blank, in (0, 1).
         longest: Longest span, in columns; lengths are drawn from 1 to this.
         generator: Source of randomness, for repeatable draws.

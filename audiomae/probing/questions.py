@@ -18,20 +18,20 @@ from audiomae.disk.files import write_atomically
 
 __all__ = ["write_questions"]
 
-CLIP_SECONDS = 5.0
 PLACES = (0.2, 0.5, 0.8)
 """Where in a track its clips are cut, as shares of what is possible."""
 FEWEST_TRACKS = 3
 """Tracks that an artist or genre needs to be asked for."""
 
 
-def write_questions(corpus: Corpus, tracks: npt.NDArray[np.int64], folder: Path) -> Path:
+def write_questions(corpus: Corpus, tracks: npt.NDArray[np.int64], folder: Path, *, seconds: float) -> Path:
     """Cut three clips from each of some tracks and write a labels file for `audiomae probe`.
 
     Args:
         corpus: Prepared songs; their files are read again.
         tracks: Indices of the tracks to ask about.
         folder: Where the clips go, and `labels.csv`.
+        seconds: Length of a clip.
 
     Returns:
         The labels file. Its tasks: `same_track`, and `artist` and `genre` where two or more of them have enough
@@ -46,7 +46,7 @@ def write_questions(corpus: Corpus, tracks: npt.NDArray[np.int64], folder: Path)
             path = folder / f"{number:04d}-{place}.wav"
             if not path.exists():
                 sound = decode(row["path"], corpus.mel.sample_rate) if sound is None else sound
-                length = round(CLIP_SECONDS * corpus.mel.sample_rate)
+                length = round(seconds * corpus.mel.sample_rate)
                 first = round(share * max(0, len(sound) - length))
                 with write_atomically(path) as temporary:
                     clip = np.clip(sound[first : first + length], -1, 1)

@@ -13,8 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audiomae.audio.mel import MelSettings
 from audiomae.corpus import clips as clips_module
-from audiomae.corpus.clips import ClipStream, clip_starts, hold_out_tracks, permute, read_clips, uniform
+from audiomae.corpus.clips import (
+    ClipStream,
+    clip_starts,
+    hold_out_tracks,
+    permute,
+    read_clips,
+    split_tracks,
+    uniform,
+)
 from audiomae.corpus.corpus import Corpus
 from audiomae.errors import DataError
 
@@ -161,9 +170,9 @@ def test_only_the_chosen_tracks_are_drawn_from():
 
 
 def test_a_track_shorter_than_a_clip_is_refused():
-    with pytest.raises(DataError, match="its shortest track has 495 frames; a clip takes 496"):
+    with pytest.raises(DataError, match="the shortest track to draw from has 495 frames; a clip takes 496"):
         stream_of(2000, 495)
-    with pytest.raises(DataError, match="shortest track has 0 frames"):
+    with pytest.raises(DataError, match="to draw from has 0 frames"):
         stream_of()
 
 
@@ -279,3 +288,41 @@ def test_the_split_follows_the_ids_and_hardly_moves_when_songs_are_added():
     now = {more[index] for index in hold_out_tracks(more, 0.1)[1]}
     # 44 of 440 are held out now; a split drawn anew would keep a tenth of the old 40.
     assert len(held & now) >= 35
+
+
+def corpus_of(*frames: int) -> Any:
+    ids = [f"song-{number}" for number in range(len(frames))]
+    return FakeCorpus(np.array(frames, np.int64), ids)
+
+
+class FakeCorpus:
+    folder, mel = Path("nowhere"), MelSettings()
+
+    def __init__(self, frames: np.ndarray, track_ids: list[str]) -> None:
+        self.frames, self.track_ids = frames, track_ids
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def test_where_every_track_holds_a_clip_all_are_split_as_their_ids_say(caplog):
+    corpus = corpus_of(*range(CLIP, CLIP + 50))
+    train, held = split_tracks(corpus, CLIP, 0.1)
+    assert [train.tolist(), held.tolist()] == [one.tolist() for one in hold_out_tracks(corpus.track_ids, 0.1)]
+    assert not caplog.records
+
+
+def test_tracks_shorter_than_a_clip_are_left_out_with_a_word(caplog):
+    train, held = split_tracks(corpus_of(600, 991, 992, 5000, 100, 2000), 992, 0.3)
+    assert sorted([*train.tolist(), *held.tolist()]) == [2, 3, 5]
+    (record,) = caplog.records
+    assert "3 of 6 tracks are shorter than a clip (9.92 s) and are left out" in record.message
+
+
+def test_a_corpus_of_short_tracks_alone_is_refused():
+    with pytest.raises(
+        DataError, match=r"longest track has 6\.00 s; a clip takes 9\.92 s\. .*clip_frames below 992"
+    ):
+        split_tracks(corpus_of(600, 500), 992, 0.3)
+    with pytest.raises(DataError, match="the corpus holds 0 tracks"):
+        split_tracks(corpus_of(), CLIP, 0.3)

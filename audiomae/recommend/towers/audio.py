@@ -47,14 +47,15 @@ class AudioSettings:
             where it starts from scratch.
         start: model, its trained weights; scratch, random ones, to show what pre-training is worth.
         blocks: Last blocks of the encoder that are trained; 0 trains all of it.
-        hop_seconds: Distance between the clips that a track's final vector is the mean of.
+        hop_seconds: Distance between the clips that a track's final vector is the mean of; one clip of the model by
+            default, up to the next tenth of a second.
     """
 
     corpus: str | None = None
     model: str | None = None
     start: Literal["model", "scratch"] = "model"
     blocks: int = 2
-    hop_seconds: float = 5.0
+    hop_seconds: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that do not fit together."""
@@ -63,7 +64,8 @@ class AudioSettings:
                 "the audio encoder takes both: give --audio.corpus corpus/ and --audio.model run/."
             )
         require("audio.blocks", self.blocks, least=0)
-        require("audio.hop_seconds", self.hop_seconds, above=0, unit="s")
+        if self.hop_seconds is not None:
+            require("audio.hop_seconds", self.hop_seconds, above=0, unit="seconds")
         if self.start == "scratch" and self.blocks:
             raise ConfigError(
                 f"audio.start is scratch, but all blocks below the last {self.blocks} would stay random. Use "
@@ -101,16 +103,16 @@ class AudioEncoder:
         self.clip_frames = embedder.config.clip_frames
         short = int(corpus.frames[self.places].min())
         if short < self.clip_frames:
+            found, needed = corpus.mel.seconds_of(short), embedder.clip_seconds
             raise DataError(
-                f"{corpus.folder}: its shortest track has {short} frames; a clip takes {self.clip_frames}. Prepare "
-                "it again without --shortest_seconds below 5."
+                f"{corpus.folder}: the shortest track has {found:.2f} s; a clip of the model takes {needed:.2f} s. "
+                f"Prepare longer songs (--shortest_seconds {embedder.hop_seconds:g}) and export them again."
             )
 
     @property
     def hop_frames(self) -> int:
         """Distance between the clips of a final vector."""
-        mel = self.corpus.mel
-        return max(1, round(self.settings.hop_seconds * mel.sample_rate / mel.hop_samples))
+        return max(1, self.corpus.mel.frames_of(self.settings.hop_seconds or self.embedder.hop_seconds))
 
     def freeze(self) -> None:
         """Let only the blocks that are to be trained learn."""
