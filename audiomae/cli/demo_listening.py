@@ -7,14 +7,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from audiomae.cli.evaluate import EvaluateSettings, evaluate
-from audiomae.cli.prepare_tables import PrepareTablesSettings, prepare_tables
 from audiomae.cli.recommend import show as show_lists
-from audiomae.cli.train_ranker import TrainRankerSettings, train_ranker
-from audiomae.cli.train_towers import TrainTowersSettings, train_towers
 from audiomae.disk.files import read_json
 from audiomae.listening.tables import TableSettings
 from audiomae.recommend.splits import SplitSettings
+from audiomae.verbs.prepare_tables import PrepareTablesSettings, prepare_tables
 from audiomae.verbs.recommend import RecommendSettings, recommend
+from audiomae.verbs.train_ranker import TrainRankerSettings, train_ranker
+from audiomae.verbs.train_towers import TrainTowersSettings, train_towers
 from data_prep.plays.simulated.listeners import ListenerSettings
 
 __all__ = ["draw_listeners", "judge_towers", "recommend_songs", "train_both"]

@@ -1,221 +1,48 @@
-"""vectors + tables of listening → recommender: two towers, a catalogue, and all that serves and judges them."""
+"""What `audiomae train-towers` says."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
-import sys
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from audiomae.verbs.train_towers import TrainTowersResult
 
-import torch
-from accelerate import Accelerator
+__all__ = ["EXAMPLE", "MAIN", "show", "status"]
 
-from audiomae.disk.files import write_json
-from audiomae.errors import ConfigError
-from audiomae.listening.content import Content
-from audiomae.listening.tables import TableSettings
-from audiomae.recommend.splits import SplitSettings
-from audiomae.recommend.towers.audio import AudioSettings, AudioTask, load_encoder, save_encoder
-from audiomae.recommend.towers.features import FeatureSettings
-from audiomae.recommend.towers.job import TowerData, read_data, write_recommender
-from audiomae.recommend.towers.losses.registry import LOSSES
-from audiomae.recommend.towers.negatives import NegativeSettings
-from audiomae.recommend.towers.settings import TowerSettings
-from audiomae.recommend.towers.task import ObjectiveSettings, TowerTask, make_towers
-from audiomae.recommend.towers.training_plays import TrainingPlays
-from audiomae.training.gather import gather_rows
-from audiomae.training.loop import Outcome, train
-from audiomae.training.processes import make_accelerator, set_threads
-from audiomae.training.ranks import fail_together, is_sharded, refuse_differences
-from audiomae.training.runs import held_run, identify
-from audiomae.training.settings import Length, LoopSettings
-
-__all__ = ["TrainTowersSettings", "train_towers"]
-
-DEFAULT_EPOCHS, LEAST_STEPS = 3.0, 200
-"""Without --epochs, --steps or --minutes; more made warm items worse on HetRec Last.fm and MovieLens 100k."""
+EXAMPLE = (
+    "audiomae train-towers vectors/ --tables.interactions plays.parquet --tables.tracks tracks.parquet "
+    "--out recommender/"
+)
+MAIN = (
+    "tables.interactions",
+    "tables.users",
+    "tables.tracks",
+    "split.kind",
+    "objective.loss",
+    "epochs",
+    "steps",
+    "out",
+    "train.batch",
+)
+"""Settings that `--help` shows first."""
 
 
-def _loop() -> LoopSettings:
-    return LoopSettings(
-        batch=1024,
-        learning_rate=3e-3,
-        weight_decay=1.0,
-        beta2=0.99,
-        log_every=50,
-        evaluate_every=1000,
-        checkpoint_every=1000,
-    )
+def status(result: TrainTowersResult) -> int:
+    """Return 128 + the signal that stopped the training, 0 where it has finished."""
+    return 0 if result.stopped_by is None else 128 + result.stopped_by
 
 
-@dataclass(frozen=True)
-class TrainTowersSettings:
-    """Settings of `audiomae train-towers`.
-
-    Attributes:
-        content: Vectors of the tracks: a folder made by `audiomae export`, or Parquet with track_id and vector.
-        tables: Interactions, users and tracks.
-        split: Which plays are trained on, tune and judge.
-        features: How the columns of the users' table are read.
-        towers: Sizes and parts of the towers.
-        objective: Loss, popularity and temperature.
-        negatives: What a play is told apart from.
-        audio: Train the audio encoder with the towers; cached vectors without.
-        out: Recommender folder to write; the same command goes on with what lies there.
-        epochs: Times that every play is seen. Without steps and minutes too: 3, but 200 steps at least.
-        steps: Optimiser steps to train instead.
-        minutes: Wall-clock minutes to train instead.
-        resume: Whether to go on with a run that lies in the folder: auto, or never to refuse such a folder.
-        judged_users: Users of the validation slice that are judged, at most.
-        train: How fast and how carefully to train; batch counts plays.
-    """
-
-    content: str
-    tables: TableSettings
-    split: SplitSettings = field(default_factory=SplitSettings)
-    features: FeatureSettings = field(default_factory=FeatureSettings)
-    towers: TowerSettings = field(default_factory=TowerSettings)
-    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
-    negatives: NegativeSettings = field(default_factory=NegativeSettings)
-    audio: AudioSettings = field(default_factory=AudioSettings)
-    out: str = "rec"
-    epochs: float | None = None
-    steps: int | None = None
-    minutes: float | None = None
-    resume: Literal["auto", "never"] = "auto"
-    judged_users: int = 1000
-    train: LoopSettings = field(default_factory=_loop)
-
-    def __post_init__(self) -> None:
-        """Refuse values that do not fit together."""
-        given = [name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ConfigError(f"give one of --epochs, --steps and --minutes, not {' and '.join(given)}.")
-        if given and getattr(self, given[0]) <= 0:
-            raise ConfigError(f"{given[0]} is {getattr(self, given[0])}; it must be above 0.")
-        if self.train.batch < 2:
-            raise ConfigError("train.batch is 1; towers learn by comparing, so it must be at least 2.")
-        if self.negatives.kind != "uniform" and self.train.accumulate > 1:
-            raise ConfigError(
-                f"train.accumulate is {self.train.accumulate}, but negatives come from the whole batch. Use "
-                "--train.accumulate 1, or --negatives.kind uniform."
-            )
-        if self.negatives.kind == "hard" and self.minutes is not None:
-            raise ConfigError("hard negatives begin after a share of the steps: give --steps or --epochs.")
-        kinds = LOSSES[self.objective.loss].negatives
-        if self.negatives.kind not in kinds:
-            raise ConfigError(
-                f"{self.objective.loss} cannot take negatives of kind {self.negatives.kind}: use --negatives.kind "
-                f"{' or '.join(kinds)}."
-            )
-        if self.audio.on and self.towers.attention_clips:
-            raise ConfigError(
-                "attention pools cached clips: give --audio.corpus or --towers.attention_clips."
-            )
-        if self.audio.on and self.negatives.kind != "in_batch":
-            raise ConfigError(
-                "with the audio encoder in training, negatives are what the others of the batch played: use "
-                "--negatives.kind in_batch."
-            )
-
-    def length(self, plays: int) -> Length:
-        """How long to train on a number of plays."""
-        if self.minutes is not None:
-            return Length(minutes=self.minutes)
-        if self.steps is not None:
-            return Length(steps=self.steps)
-        steps = math.ceil((self.epochs or DEFAULT_EPOCHS) * plays / self.train.batch)
-        return Length(steps=max(steps, 1 if self.epochs else LEAST_STEPS))
-
-
-def train_towers(config: TrainTowersSettings) -> int:
-    """Train, and leave a recommender folder.
-
-    Raises:
-        ConfigError: If settings do not fit together.
-        DataError: If the tables hold nothing to learn from.
-        FingerprintError: If the folder was begun with other settings or tables.
-        DivergedError: If the loss is not a number.
-    """
-    accelerator = make_accelerator(config.train)
-    main, out = accelerator.is_main_process, Path(config.out)
-    set_threads(config.train.threads, accelerator.num_processes)
-    with fail_together(accelerator):
-        content = Content.open(config.content)
-        data = read_data(content, config.tables, config.split, config.features, config.towers)
-        identity, settings = _identity(config, data)
-    refuse_differences(accelerator, identity)
-    given, resume = dataclasses.asdict(config), config.resume == "auto"
-    with held_run(out, accelerator, identity, settings, given, "train-towers", resume=resume) as needed:
-        if not needed:
-            return 0
-        outcome = _run(config, data, out, accelerator, identity)
-    if outcome.stopped_by is not None:
-        return 128 + outcome.stopped_by
-    if main:
-        shown = {name: round(value, 4) for name, value in outcome.metrics.items()}
-        print(json.dumps({"recommender": str(out), "steps": outcome.steps, **shown}))
+def show(result: TrainTowersResult) -> int:
+    """Print what was trained and how well it finds later plays."""
+    if result.stopped_by is not None:
+        print(f"{result.recommender}: stopped at step {result.steps:,}; the same command goes on from there.")
+        return status(result)
+    print(f"{result.recommender}: two towers, trained for {result.steps:,} steps.")
+    scores = result.validation
+    if scores is None:
+        print(f"Nothing was judged, as no play came after the training; popularity weighs {result.gamma:g}.")
+    else:
+        print(
+            f"Of the new tracks that {scores.users:,} users played later, their lists of {scores.k} hold "
+            f"{100 * scores.recall:.1f} % (recall@{scores.k}; NDCG@{scores.k} {scores.ndcg:.3f}); popularity weighs "
+            f"{result.gamma:g}."
+        )
+    print(f"Next: audiomae recommend {result.recommender} --user ID")
     return 0
-
-
-def _identity(config: TrainTowersSettings, data: TowerData) -> tuple[str, dict[str, Any]]:
-    settings = {**dataclasses.asdict(config), "data_fingerprint": data.fingerprint}
-    for name in ("interactions", "users", "tracks"):
-        del settings["tables"][name]
-    return identify(settings, without=("content", "out", "resume"))
-
-
-def _run(
-    config: TrainTowersSettings, data: TowerData, out: Path, accelerator: Accelerator, identity: str
-) -> Outcome:
-    loop, objective = config.train, config.objective
-    length = config.length(len(TrainingPlays.of(data.split.train)))
-    check = data.check(objective.popularity, config.judged_users)
-    settings: dict[str, Any] = {
-        "batch": loop.batch,
-        "seed": loop.seed,
-        "hard_after": round(config.negatives.warmup * (length.steps or 0)),
-        "clips": data.clips,
-        "gather": gather_rows,
-        "judge": check,
-    }
-    task = _task(config, data, settings)
-    outcome = train(task, length, loop, out, accelerator, identity, label="train-towers", unit="plays")
-    if accelerator.is_main_process and outcome.finished:
-        if is_sharded(accelerator):
-            task = _task(config, data, settings)  # whole: the trained one lies in parts on the processes
-        task.module.load_state_dict(outcome.weights)
-        towers = task.towers
-        final = data.content
-        if isinstance(task, AudioTask):
-            final = save_encoder(task, data.content, out)
-            metrics = {**outcome.metrics, **check(towers, torch.from_numpy(final.vectors))}
-            outcome = outcome._replace(metrics=metrics)
-        said = write_recommender(out, data, towers, final, objective.popularity, outcome.metrics)
-        if not data.split.validation.users.size and objective.popularity == "separate":
-            print(f"no validation slice: gamma is {said['gamma']}.", file=sys.stderr)
-        result = {"format": "audiomae-result/1", "steps": outcome.steps, "protocol": data.about}
-        write_json(out / "result.json", {**result, **outcome.metrics})
-    return outcome
-
-
-def _task(config: TrainTowersSettings, data: TowerData, settings: dict[str, Any]) -> TowerTask:
-    """Return the towers with their first weights, and their data; with the audio encoder where it learns too."""
-    encoder = load_encoder(config.audio, data.content, config.train.seed) if config.audio.on else None
-    content = torch.from_numpy(data.content.vectors if encoder is None else encoder.first_vectors())
-    towers = make_towers(
-        data.features,
-        content,
-        len(data.trained),
-        config.towers,
-        config.objective,
-        config.negatives.count(config.train.batch),
-        config.train.seed,
-    )
-    given = (content, data.split.train, data.encoded, data.ids, config.objective, config.negatives)
-    if encoder is None:
-        return TowerTask(towers, *given, **settings)
-    return AudioTask(encoder, towers, *given, **settings)

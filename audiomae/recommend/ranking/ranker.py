@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from audiomae.checks import require, require_all
 from audiomae.disk.files import fingerprint_of, read_json, write_atomically, write_json
-from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
+from audiomae.errors import DataError, FingerprintError, MissingError
 from audiomae.recommend.evaluation.metrics import ndcg
 from audiomae.recommend.ranking.features import FEATURES, hide_plays
 
-__all__ = ["FORMAT", "Ranker", "RankerSettings", "RankingGroup", "fit_ranker", "need_lightgbm", "order_by"]
+__all__ = ["Ranker", "RankerSettings", "RankingGroup", "fit_ranker", "need_lightgbm", "order_by"]
 
 FORMAT = "audiomae-ranker/1"
 SURE = 1.645
@@ -61,16 +62,11 @@ class RankerSettings:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        one = ("trees", "least_in_leaf", "patience", "k", "threads")
-        for name, least in (*((name, 1) for name in one), ("candidates", 2), ("leaves", 2)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {least}.")
-        if not 0 < self.learning_rate <= 1:
-            raise ConfigError(f"learning_rate is {self.learning_rate}; it must be above 0 and at most 1.")
-        if not 0 < self.held_out < 1:
-            raise ConfigError(f"held_out is {self.held_out}; it must be between 0 and 1.")
-        if not 0 <= self.unplayed < 1:
-            raise ConfigError(f"unplayed is {self.unplayed}; it must be at least 0 and below 1.")
+        require_all(self, "trees", "least_in_leaf", "patience", "k", "threads", prefix="ranker.", least=1)
+        require_all(self, "candidates", "leaves", prefix="ranker.", least=2)
+        require("ranker.learning_rate", self.learning_rate, above=0, most=1)
+        require("ranker.held_out", self.held_out, above=0, below=1)
+        require("ranker.unplayed", self.unplayed, least=0, below=1)
 
 
 class RankingGroup(NamedTuple):
@@ -165,7 +161,7 @@ def fit_ranker(
     groups: Sequence[RankingGroup],
     settings: RankerSettings,
     *,
-    on_tree: Callable[[int], None] | None = None,
+    on_tree: Callable[[int], None] = lambda _: None,
 ) -> Ranker:
     """Train on some users, stop by others, and judge on yet others which order is better.
 
@@ -184,21 +180,46 @@ def fit_ranker(
         DataError: If too few users have a relevant candidate.
         MissingError: If LightGBM cannot be loaded.
     """
-    lightgbm = need_lightgbm()
     useful = [place for place, group in enumerate(groups) if group.relevant.any()]
     if len(useful) < LEAST_USERS:
         raise DataError(
             f"{len(useful)} users have a track of the validation slice among their candidates; the ranker needs "
-            f"{LEAST_USERS}. Raise --candidates, or go without a ranker."
+            f"{LEAST_USERS}. Raise --ranker.candidates, or go without a ranker."
         )
     drawn = np.random.default_rng(settings.seed).permutation(useful)
     each = max(2, round(len(drawn) * settings.held_out / 2))
-    stopping, judging, fitting = drawn[:each], drawn[each : 2 * each], drawn[2 * each :]
+    stopping, fitting = (
+        [groups[place] for place in np.sort(places)] for places in (drawn[:each], drawn[2 * each :])
+    )
+    ranker = Ranker(_grow(fitting, stopping, settings, on_tree), {**asdict(settings), "keeps": "ranker"})
+    judged = [groups[place] for place in drawn[each : 2 * each]]
+    before = _ndcg_of([group.relevant for group in judged], settings.k)
+    after = _ndcg_of([group.relevant[order_by(ranker.score(group.features))] for group in judged], settings.k)
+    gain = after - before
+    error = float(gain.std(ddof=1) / len(gain) ** 0.5)
+    ranker.meta |= {
+        "trees": ranker.booster.num_trees(),
+        "users": {"fitting": len(fitting), "stopping": len(stopping), "judging": len(judged)},
+        "ndcg_of_retrieval": float(before.mean()),
+        "ndcg_of_ranker": float(after.mean()),
+        "gain": float(gain.mean()),
+        "gain_error": error,
+        "keeps": "ranker" if gain.mean() > SURE * error else "retrieval",
+    }
+    return ranker
 
+
+def _grow(
+    fitting: Sequence[RankingGroup],
+    stopping: Sequence[RankingGroup],
+    settings: RankerSettings,
+    on_tree: Callable[[int], None],
+) -> Any:
+    """Return LightGBM's booster, cut where the stopping users found it best."""
+    lightgbm = need_lightgbm()
     generator = np.random.default_rng([settings.seed, 1])
 
-    def dataset(places: NDArray[np.int64], reference: Any = None) -> Any:
-        chosen = [groups[place] for place in np.sort(places)]
+    def dataset(chosen: Sequence[RankingGroup], reference: Any = None) -> Any:
         return lightgbm.Dataset(
             np.concatenate([hide_plays(group.features, settings.unplayed, generator) for group in chosen]),
             np.concatenate([group.relevant for group in chosen]).astype(np.float32),
@@ -221,36 +242,18 @@ def fit_ranker(
         "num_threads": settings.threads,
         "verbose": -1,
     }
-
-    def tell(state: Any) -> None:
-        if on_tree is not None:
-            on_tree(state.iteration + 1)
-
     train = dataset(fitting)
     booster = lightgbm.train(
         params,
         train,
         settings.trees,
         valid_sets=[dataset(stopping, train)],
-        callbacks=[lightgbm.early_stopping(settings.patience, verbose=False), tell],
+        callbacks=[
+            lightgbm.early_stopping(settings.patience, verbose=False),
+            lambda state: on_tree(state.iteration + 1),
+        ],
     )
-    booster = lightgbm.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration))
-    ranker = Ranker(booster, {**asdict(settings), "keeps": "ranker"})
-    judged = [groups[place] for place in judging]
-    before = _ndcg_of([group.relevant for group in judged], settings.k)
-    after = _ndcg_of([group.relevant[order_by(ranker.score(group.features))] for group in judged], settings.k)
-    gain = after - before
-    error = float(gain.std(ddof=1) / len(gain) ** 0.5)
-    ranker.meta |= {
-        "trees": booster.num_trees(),
-        "users": {"fitting": len(fitting), "stopping": len(stopping), "judging": len(judging)},
-        "ndcg_of_retrieval": float(before.mean()),
-        "ndcg_of_ranker": float(after.mean()),
-        "gain": float(gain.mean()),
-        "gain_error": error,
-        "keeps": "ranker" if gain.mean() > SURE * error else "retrieval",
-    }
-    return ranker
+    return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration))
 
 
 def order_by(scores: NDArray[np.floating]) -> NDArray[np.int64]:

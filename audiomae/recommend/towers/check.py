@@ -19,12 +19,15 @@ from audiomae.recommend.towers.histories import Histories
 from audiomae.recommend.towers.negatives import KnownPositives
 from audiomae.recommend.towers.network import Towers
 
-__all__ = ["GAMMAS", "TowerCheck"]
+__all__ = ["GAMMAS", "K", "TowerCheck"]
 
 Ints = NDArray[np.int64]
 
 GAMMAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
 """Weights of log q that are tried, where popularity is apart from the towers."""
+
+K = 20
+"""Length of the lists that are judged."""
 
 _BLOCK_SCORES = 20_000_000
 
@@ -55,7 +58,7 @@ class TowerCheck:
         gammas: Sequence[float] = GAMMAS,
         most_users: int = 1000,
         clips: TrackClips | None = None,
-        k: int = 20,
+        k: int = K,
     ) -> None:
         tracks = len(train.track_ids)
         self.clips, self.users = clips, users

@@ -31,7 +31,7 @@ from audiomae.recommend.towers.negatives import PopularityKind
 from audiomae.recommend.towers.network import Towers
 from audiomae.recommend.towers.settings import TowerSettings
 
-__all__ = ["TowerData", "read_data", "write_recommender"]
+__all__ = ["DEFAULT_GAMMA", "TowerData", "read_data", "write_recommender"]
 
 _log = logging.getLogger(__name__)
 

@@ -133,7 +133,7 @@ def test_without_openmp_one_line_says_what_to_install(monkeypatch):
         ("candidates", 1, "candidates is 1; it must be at least 2"),
         ("trees", 0, "trees is 0; it must be at least 1"),
         ("learning_rate", 0.0, "learning_rate is 0.0; it must be above 0"),
-        ("held_out", 1.0, "held_out is 1.0; it must be between 0 and 1"),
+        ("held_out", 1.0, "held_out is 1.0; it must be above 0 and below 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(name, value, line):
