@@ -26,11 +26,11 @@ LIMIT_MIB = 1e9 / 2**20
 MAKE = """
 import sys
 from pathlib import Path
-import numpy as np, pyarrow as pa, pyarrow.parquet as pq, torch
+import numpy as np, pyarrow as pa, torch
 from audiomae.listening.content import Content
-from audiomae.disk.files import write_json
 from audiomae.listening.tables import Interactions
 from audiomae.recommend.catalogue.catalogue import Catalogue
+from audiomae.recommend.folder import RecommenderFolder
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.splits import SplitSettings, protocol, split_interactions
 from audiomae.recommend.towers.model import TowerModel
@@ -55,16 +55,12 @@ features = UserFeatures.fit(None, table.user_ids, FeatureSettings())
 towers = make_towers(features, torch.from_numpy(vectors[:10_000]), 0, TowerSettings(track_ids=False),
                      ObjectiveSettings(), 10, 0)
 model = TowerModel(towers, features, [], {})
-model.save(folder / "towers")
-for name in ("train", "validation", "test"):
-    getattr(split, name).write(folder / "tables" / f"{name}.parquet")
-pq.write_table(pa.table({"user_id": table.user_ids}), folder / "tables" / "users.parquet")
-write_json(folder / "tables" / "protocol.json", protocol(split, config))
-Catalogue.create(folder / "catalogue", content, model, split.train)
-write_json(folder / "recommender.json", {
-    "format": "audiomae-recommender/1", "scale": model.scale, "bias": model.bias, "gamma": 1.0, "dim": model.dim,
-    "towers_fingerprint": model.fingerprint, "fingerprint": "synthetic", "popularity": "separate",
-})
+place = RecommenderFolder(folder)
+model.save(place.towers)
+slices = {name: getattr(split, name) for name in ("train", "validation", "test")}
+place.write_tables(slices, pa.table({"user_id": table.user_ids}), protocol(split, config))
+Catalogue.create(place.catalogue, content, model, split.train)
+place.write_meta(model, gamma=1.0, about={"popularity": "separate"})
 """
 
 JUDGE = """

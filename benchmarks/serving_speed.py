@@ -31,8 +31,9 @@ from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.catalogue.index import EXACT_BELOW, Index
 from audiomae.recommend.ranking.features import FEATURES
 from audiomae.recommend.ranking.ranker import Ranker, RankerSettings, RankingGroup, fit_ranker
-from audiomae.recommend.serving.recommender import Recommender
-from audiomae.recommend.serving.users import ListenerReader
+from audiomae.recommend.serving.engine import Engine
+from audiomae.recommend.serving.lists import ListRules, make_lists
+from audiomae.recommend.serving.users import UserReader
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.towers.model import TowerModel
 from audiomae.recommend.towers.settings import TowerSettings
@@ -118,21 +119,21 @@ def _many(given: argparse.Namespace) -> tuple[list[list[str]], tuple[float, floa
 
 def _one(given: argparse.Namespace) -> list[list[str]]:
     with tempfile.TemporaryDirectory() as folder:
-        recommender = _large(Path(folder), given.one)
+        engine, rules = _large(Path(folder), given.one), ListRules(10, per_artist=2)
         stages: dict[str, list[float]] = {name: [] for name in _STAGES}
-        recommender.recommend(recommender.reader.known(["u0"]), 10, per_artist=2)  # what is computed once
+        make_lists(engine, engine.reader.known(["u0"]), rules)  # what is computed once
         for turn in range(given.lists):
             name = f"u{turn % 1000}"
             start, used = time.perf_counter(), time.process_time()
-            one = recommender.reader.known([name])
+            one = engine.reader.known([name])
             stages["vector"].append(time.perf_counter() - start)
-            recommender.recommend(one, 10, per_artist=2)
+            make_lists(engine, one, rules)
             stages["end to end"].append(time.perf_counter() - start)
             stages["end to end, CPU time"].append(time.process_time() - used)
             start = time.perf_counter()
-            recommender.retrieve_candidates(one, 200)
+            engine.retrieve_candidates(one, 200)
             stages["candidates"].append(time.perf_counter() - start)
-        said = recommender.catalogue.meta["index"]
+        said = engine.catalogue.meta["index"]
         if said is not None:
             shown = {name: said[name] for name in ("cells", "probes", "recall", "k", "queries")}
             print(f"index: {shown}", file=sys.stderr)
@@ -143,7 +144,7 @@ def _one(given: argparse.Namespace) -> list[list[str]]:
     ]
 
 
-def _large(folder: Path, items: int) -> Recommender:
+def _large(folder: Path, items: int) -> Engine:
     """A recommender of so many clustered items, its towers untrained, its ranker fitted to anything."""
     names = [f"t{place:07d}" for place in range(items)]
     draw = np.random.default_rng(5)
@@ -164,14 +165,14 @@ def _large(folder: Path, items: int) -> Recommender:
     model = TowerModel(towers, features, [], {})
     print(f"a catalogue of {items} items …", file=sys.stderr)
     catalogue = Catalogue.create(folder / "catalogue", told, model, plays)
-    reader = ListenerReader(model, catalogue, plays, table)
+    reader = UserReader(model, catalogue, plays, table)
     if items > EXACT_BELOW:
         start = time.perf_counter()
         queries = reader.known(users[1000:1300]).vectors
         catalogue = catalogue.build_lists(queries, scale=model.scale, gamma=0.5)
         print(f"inverted lists built and tuned in {time.perf_counter() - start:.0f} s", file=sys.stderr)
     index = catalogue.index(scale=model.scale, gamma=0.5)
-    return Recommender(folder, {}, model, catalogue, reader, index, _ranker())
+    return Engine({}, model, catalogue, reader, index, _ranker())
 
 
 def _ranker() -> Ranker:

@@ -22,7 +22,7 @@ def show(result: Explanation) -> None:
     name += f" — {track.artist}" if track.artist else ""
     where = f"place {result.place}" if result.place else "not among the first candidates"
     if result.heard:
-        where += ", heard before, so not listed"
+        where += ", heard before, so in no list"
     user = "the new user" if result.user == "new" else f"user {result.user}"
     print(f"{name} for {user}: {where} of {result.items:,} songs.")
     shares = asdict(result.shares)

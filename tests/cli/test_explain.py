@@ -39,5 +39,5 @@ def test_what_a_ranker_adds_is_told_where_there_is_one(capsys):
 def test_a_user_who_heard_nothing_and_a_heard_song_are_told_in_a_sentence(capsys):
     show(replace(TOLD, user="new", nearest_heard=[], heard=True, place=None))
     shown = capsys.readouterr().out
-    assert "for the new user: not among the first candidates, heard before, so not listed" in shown
+    assert "for the new user: not among the first candidates, heard before, so in no list" in shown
     assert "has heard nothing that is in the catalogue" in shown

@@ -93,8 +93,8 @@ def test_a_catalogue_smaller_than_k_gives_what_there_is(small):
 
 def test_a_catalogue_of_a_few_hundred_hands_over_all_it_has(small, larger):
     for one, expected in ((small, 60), (larger, 20)):
-        listeners = one.reader.known(["zoe"])
-        assert one.retrieve_candidates(listeners, 20).rows.shape == (1, expected)
+        users = one.reader.known(["zoe"])
+        assert one.retrieve_candidates(users, 20).rows.shape == (1, expected)
 
 
 def test_a_user_of_whom_nothing_is_known_gets_a_list(small):
