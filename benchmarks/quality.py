@@ -26,12 +26,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiomae.cli.probe import ProbeSettings, judge
 from audiomae.corpus.clips import clip_starts, read_clips
 from audiomae.corpus.corpus import Corpus
 from audiomae.model.embedder import Embedder, load, untrained
 from audiomae.model.pooling import Pool
 from audiomae.model.whitening import Whitening
+from audiomae.probing.judge import ProbeRules, judge
 from audiomae.probing.labels import read_tasks
 from audiomae.probing.vectors import mel_statistics, vectors_of_files
 from audiomae.vectors.embed import embed_tracks
@@ -99,14 +99,14 @@ def print_leads(bench: Path, where: dict[str, list[str]], vectors: dict[str, Vec
     asked = ["music_track", "music_composer", "music_source"]
     tasks = sorted(read_tasks(bench / "labels.csv", asked, where), key=lambda task: asked.index(task.name))
     row_of = {path: row for row, path in enumerate(tasks[0].paths)}
-    config = ProbeSettings("", "", bootstrap=RESAMPLES, seed=seed)
+    rules = ProbeRules(bootstrap=RESAMPLES, seed=seed)
     leads: dict[str, list[str]] = {name: [] for name in vectors if name != "model"}
     for task in tasks:
         rows = [row_of[path] for path in task.paths]
-        judged = judge(task, {name: values[rows] for name, values in vectors.items()}, config)
+        judged = judge(task, {name: values[rows] for name, values in vectors.items()}, rules)
         for name, cells in leads.items():
-            found = [one for measure, one in judged["model_above"][name].items() if measure != "knn"]
-            cells += ["{score:+.3f} [{low:+.3f}, {high:+.3f}]".format(**one) for one in found]
+            found = [one for measure, one in judged.model_above[name].items() if measure != "knn"]
+            cells += ["{score:+.3f} [{low:+.3f}, {high:+.3f}]".format(**one._asdict()) for one in found]
     print("\n| model, ahead of | track | track, whitened | composer | source |\n|---|---|---|---|---|")
     for name, cells in leads.items():
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
@@ -135,7 +135,7 @@ def main() -> int:
     if options.baselines:
         embedders["untrained encoder"] = untrained(trained, seed=options.seed)
     judged = vectors_of_files([options.bench / name for name in names], embedders)
-    hop = round(options.hop_seconds * corpus.mel.sample_rate / corpus.mel.hop_samples)
+    hop = corpus.mel.frames_of(options.hop_seconds)
     print(
         f"torch {torch.__version__}, {platform.machine()}, {len(names)} clips, model {trained.fingerprint}, layer "
         f"{trained.layer}, {trained.pool}; whitenings fitted on {corpus.fingerprint}, a clip every "

@@ -11,8 +11,8 @@ from typing import Literal
 from audiomae.cli.demo_listening import draw_listeners, judge_towers, recommend_songs, train_both
 from audiomae.cli.prepare import show as show_prepare
 from audiomae.cli.pretrain import PretrainSettings, pretrain
-from audiomae.cli.probe import ProbeSettings, probe
-from audiomae.cli.reconstruct import ReconstructSettings, reconstruct
+from audiomae.cli.probe import show as show_probe
+from audiomae.cli.reconstruct import show as show_reconstruct
 from audiomae.cli.similar import show as show_similar
 from audiomae.corpus.clips import split_tracks
 from audiomae.corpus.corpus import Corpus
@@ -24,6 +24,8 @@ from audiomae.training.settings import LoopSettings
 from audiomae.vectors.vectors import Vectors
 from audiomae.verbs.export import ExportSettings, export
 from audiomae.verbs.prepare import PrepareResult, PrepareSettings, prepare
+from audiomae.verbs.probe import ProbeSettings, probe
+from audiomae.verbs.reconstruct import ReconstructSettings, reconstruct
 from audiomae.verbs.similar import SimilarSettings, similar
 
 __all__ = ["DemoSettings", "demo"]
@@ -118,13 +120,15 @@ def demo(config: DemoSettings) -> int:
     step(5, f"probe: what the vectors tell of {len(held)} tracks that training never heard")
     whitening = str(out / "vectors" / "whitening.safetensors")
     questions = write_questions(corpus, held, out / "clips", seconds=model.hop_seconds)
-    probe(
-        ProbeSettings(run, str(questions), whitening=whitening, out=str(out / "probe.json"), seed=config.seed)
+    asking = ProbeSettings(
+        run, str(questions), whitening=whitening, out=str(out / "probe.json"), seed=config.seed
     )
+    show_probe(probe(asking))
 
-    step(6, "reconstruction: original, blanked, rebuilt")
+    step(6, "reconstruction: original, masked, rebuilt")
     song = corpus.tracks["path"][asked].as_py()
-    reconstruct(ReconstructSettings(run, song, str(out / "reconstruction"), seed=config.seed))
+    rebuilding = ReconstructSettings(run, song, str(out / "reconstruction"), seed=config.seed)
+    show_reconstruct(reconstruct(rebuilding))
 
     step(7, "simulated listeners: who plays what")
     draw_listeners(corpus.folder, out, config.seed)

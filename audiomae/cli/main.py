@@ -11,6 +11,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -69,19 +70,25 @@ def run_verb(verb: str, arguments: list[str]) -> int:
         return 0
     text = import_module(f"audiomae.cli.{verb.replace('-', '_')}")
     if as_json:
-        print(json.dumps(dataclasses.asdict(result), indent=2, ensure_ascii=False, default=_as_json))
+        print(json.dumps(_as_json(result), indent=2, ensure_ascii=False))
         status = getattr(text, "status", None)
         return int(status(result)) if status else 0
     return int(text.show(result) or 0)
 
 
 def _as_json(value: Any) -> Any:
-    """Return what JSON has no word for: paths, and NumPy's numbers and arrays."""
-    if isinstance(value, Path):
-        return str(value)
+    """Return a result as JSON holds it: dataclasses and named tuples by their fields, NumPy's values, paths."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return _as_json(value._asdict())
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(one) for name, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_as_json(one) for one in value]
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+    return str(value) if isinstance(value, Path) else value
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import soundfile
-from rich.console import Console
-from rich.progress import track
 
 from audiomae.audio.decode import decode
 from audiomae.corpus.corpus import Corpus
@@ -40,7 +38,7 @@ def write_questions(corpus: Corpus, tracks: npt.NDArray[np.int64], folder: Path,
     rows = corpus.tracks.take(tracks).to_pylist()
     asked = {name: _askable([row[name] for row in rows]) for name in ("artist", "genre")}
     lines = [["path", "task", "label", "track"]]
-    for number, row in enumerate(track(rows, "cutting clips", console=Console(stderr=True), transient=True)):
+    for number, row in enumerate(rows):
         sound: npt.NDArray[np.float32] | None = None
         for place, share in enumerate(PLACES):
             path = folder / f"{number:04d}-{place}.wav"
