@@ -1,142 +1,186 @@
 """From an audio file to mono samples at one rate, in blocks, so that hours fit in little memory.
 
-soundfile (libsndfile) reads wav, flac, mp3, ogg and opus; what it does not know goes to ffmpeg's command line
-when that is on PATH. Channels are averaged, then soxr (HQ) resamples. The same file always gives the same
-samples.
+FFmpeg's libraries, which come with PyAV, read every format; the channels become one (`audio/downmix.py`), then
+soxr (HQ) resamples. The same file always gives the same samples. What cannot be decoded is skipped and counted,
+and what was decoded is compared with what the header promises, so nothing is shortened in silence.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
+import math
 import stat
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import av
 import numpy as np
-import soundfile
 import soxr
-from numpy.typing import NDArray
 
-from audiomae.audio.ffmpeg import ffmpeg_version, open_ffmpeg
-from audiomae.audio.mp3 import count_samples
+from audiomae.audio.container import PacketReader, Part, open_container
+from audiomae.audio.frames import Block, gather
+from audiomae.audio.links import flac_links, ogg_links
+from audiomae.audio.promises import missing_bytes, promised_seconds
 from audiomae.errors import DecodeError
 
 __all__ = ["LOUDEST", "decode", "decode_blocks", "decoder_versions"]
 
-BLOCK_VALUES = 1 << 18
-"""Samples times channels read at once."""
-RATES = (1_000, 768_000)
-"""Sample rates taken at their word, in Hz; a flipped bit in a header asks for others."""
 LOUDEST = 100.0
 """Largest sample magnitude that still passes for audio scaled to [-1, 1]."""
 MISSING_SECONDS = 0.2
-"""Audio that may lack at the end of what a header promises before the file counts as truncated."""
-# fmt: off
-FFMPEG_SUFFIXES = frozenset((
-    ".aac", ".ac3", ".alac", ".amr", ".ape", ".dsf", ".m4a", ".m4b", ".mka", ".mkv", ".mp4", ".mpc", ".tta",
-    ".weba", ".webm", ".wma", ".wv",
-))
-# fmt: on
-"""Endings of files that libsndfile does not read and ffmpeg does."""
-
-UNKNOWN_FORMAT = ("not recognised", "not a regular file", "unimplemented")
-"""What libsndfile says of files that it cannot tell the format of."""
-UNKNOWN_LENGTH = 1 << 62
-STREAMED_BYTES = (1 << 31) - (1 << 20)
-"""Chunk sizes from here on are what recorders write that do not know the length yet."""
+"""Audio that may lack of what a header promises before the file counts as truncated or damaged."""
+TOLD_SECONDS, TOLD_LOSSLESS = 0.1, 0.005
+"""Difference from what a header promises from which on it is noted; lossless files count to the sample."""
+DAMAGED_SHARE = 0.1
+"""Share of the bytes that may be no audio, between packets that are, where no header says how long the song is."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """An open file: its rate in Hz, the samples its header promises (0: unknown), and mono float32 blocks."""
+class Decoding:
+    """One pass over a file: what has come out of it so far, and what is to be said of it.
 
-    sample_rate: int
-    samples: int
-    blocks: Iterator[NDArray[np.float32]]
+    Attributes:
+        name: What the song is called in errors.
+        sample_rate: Rate of the blocks, in Hz.
+        most_seconds: Longest song, in seconds.
+        notes: What differs from what the file promises, and is no reason to refuse it.
+        seconds: Seconds decoded.
+    """
+
+    def __init__(self, name: str, sample_rate: int, most_seconds: float, notes: list[str]) -> None:
+        self.name, self.sample_rate, self.most_seconds, self.notes = name, sample_rate, most_seconds, notes
+        self.seconds = 0.0
+        self.promised: float | None = None
+        self.rate = 0
+        self.resampler: Any = None
+
+    def blocks(self, path: Path, file: BinaryIO) -> Iterator[Block]:
+        """Yield the blocks of a file."""
+        size = path.stat().st_size
+        with open_container(self.name, Part(file, 0, size)) as container:
+            kind = container.format.name
+            if kind not in ("flac", "ogg"):
+                yield from self.read(PacketReader(container), Part(file, 0, size))
+                yield from self.flush()
+                return
+        links, missing = ogg_links(path) if kind == "ogg" else (flac_links(path), 0)
+        if missing:
+            raise DecodeError(f"{self.name}: truncated: the last Ogg page lacks {missing} bytes")
+        for link in links:
+            part = Part(file, link.start, link.end)
+            with open_container(self.name, part) as container:
+                yield from self.read(PacketReader(container), part, link.seconds)
+        yield from self.flush()
+
+    def read(self, reader: PacketReader, part: Part, told: float | None = None) -> Iterator[Block]:
+        """Yield the blocks of one container (`told`: the seconds it has), and judge at its end if it was whole."""
+        before = self.seconds
+        promised = told
+        for number, (rate, block) in enumerate(gather(self.name, reader)):
+            if not number:
+                promised = told if told is not None else promised_seconds(reader, part)
+                if promised and before + promised > self.most_seconds:
+                    raise self.too_long(before + promised)
+            check_samples(self.name, block)
+            self.seconds += len(block) / rate
+            if self.seconds > self.most_seconds:
+                raise self.too_long(self.seconds)
+            yield from self.resample(rate, block)
+        self.judge(reader, part, self.seconds - before, promised)
+
+    def too_long(self, seconds: float) -> DecodeError:
+        """Return the error of a song above the limit."""
+        return DecodeError(
+            f"{self.name}: too long: {seconds / 3600:.2f} h or more is above {self.most_seconds / 3600:g} h"
+        )
+
+    def resample(self, rate: int, block: Block) -> Iterator[Block]:
+        """Yield what the resampler makes of a block; a new rate takes a new resampler."""
+        if rate != self.rate:
+            yield from self.flush()
+            self.rate = rate
+            if rate != self.sample_rate:
+                self.resampler = soxr.ResampleStream(rate, self.sample_rate, 1, dtype="float32", quality="HQ")
+        resampled = block if self.resampler is None else self.resampler.resample_chunk(block)
+        if len(resampled):
+            yield resampled
+
+    def flush(self) -> Iterator[Block]:
+        """Yield what the resampler still holds."""
+        if self.resampler is not None:
+            rest = self.resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+            self.resampler = None
+            if len(rest):
+                yield rest
+
+    def judge(self, reader: PacketReader, part: Part, seconds: float, promised: float | None) -> None:
+        """Refuse a container that is not whole; note what else is odd."""
+        name = self.name
+        lost = f"{reader.skipped} of {reader.packets} packets cannot be decoded"
+        if seconds == 0:
+            raise DecodeError(f"{name}: {'damaged: ' + lost if reader.tail else 'empty: no samples'}")
+        missing, announced = missing_bytes(reader, part)
+        if missing > announced * TOLD_SECONDS / (seconds + TOLD_SECONDS):
+            there = announced - missing
+            raise DecodeError(f"{name}: truncated: {there} of {announced} bytes of samples are there")
+        if promised is not None and promised - seconds > MISSING_SECONDS:
+            found = f"{seconds:.2f} s of {promised:.2f} s are there"
+            raise DecodeError(
+                f"{name}: " + (f"damaged: {lost}; {found}" if reader.skipped else f"truncated: {found}")
+            )
+        if promised is None and reader.skipped_bytes > DAMAGED_SHARE * (
+            reader.skipped_bytes + reader.good_bytes
+        ):
+            raise DecodeError(f"{name}: damaged: {lost}")
+        if reader.skipped:
+            self.notes.append(lost)
+        if promised is not None and abs(promised - seconds) > (
+            TOLD_LOSSLESS if reader.checked else TOLD_SECONDS
+        ):
+            self.notes.append(f"its header says {promised:.2f} s, {seconds:.2f} s are there")
 
 
-class QuietStderr:
-    """Sends file descriptor 2 nowhere while C libraries write to it; nests, across threads too."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.depth = 0
-        self.saved = -1
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if self.depth == 0:
-                try:
-                    self.saved = os.dup(2)
-                except OSError:  # no stderr to keep quiet
-                    self.saved = -1
-                else:
-                    nowhere = os.open(os.devnull, os.O_WRONLY)
-                    os.dup2(nowhere, 2)
-                    os.close(nowhere)
-            self.depth += 1
-
-    def __exit__(self, *exception: object) -> None:
-        with self.lock:
-            self.depth -= 1
-            if self.depth == 0 and self.saved >= 0:
-                os.dup2(self.saved, 2)
-                os.close(self.saved)
-
-
-quiet_stderr = QuietStderr()
-
-
-def decode_blocks(path: Path | str, sample_rate: int) -> Iterator[NDArray[np.float32]]:
+def decode_blocks(
+    path: Path | str, sample_rate: int, *, most_seconds: float = math.inf, notes: list[str] | None = None
+) -> Iterator[Block]:
     """Decode a file to mono blocks, holding a few seconds of it at a time.
 
     Args:
         path: Audio file.
         sample_rate: Rate of the blocks, in Hz.
+        most_seconds: Longest song, in seconds; a longer one is refused by its header, or as soon as it passes it.
+        notes: Takes what is odd about a song that is read whole all the same: packets that could not be decoded
+            and were skipped, a header that promises another length.
 
     Yields:
         Blocks (samples,), float32, of varying length above 0.
 
     Raises:
         DecodeError: As `path: kind: detail`, if the file is missing, no file, unreadable, empty, not audio,
-            truncated, damaged, holds samples that are not finite or far from [-1, 1], or needs ffmpeg where
-            there is none. A file found truncated or damaged on the way raises after the blocks that came
-            before.
+            truncated, damaged, too long, or holds samples that are not finite or far from [-1, 1]. A file
+            found truncated or damaged on the way raises after the blocks that came before.
     """
     path = Path(path)
     check_file(path)
-    with contextlib.ExitStack() as stack:
-        source = open_source(path, stack)
-        rate = source.sample_rate
-        if not RATES[0] <= rate <= RATES[1]:
-            raise DecodeError(f"{path}: damaged: {rate} Hz is outside {RATES[0]} to {RATES[1]} Hz")
-        resampler = None
-        if rate != sample_rate:
-            resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
-        samples = 0
-        for block in source.blocks:
-            check_samples(path, block)
-            samples += len(block)
-            resampled = block if resampler is None else resampler.resample_chunk(block)
-            if len(resampled):
-                yield resampled
-        if source.samples - samples > MISSING_SECONDS * rate:
-            found = f"{samples / rate:.2f} s of {source.samples / rate:.2f} s"
-            raise DecodeError(f"{path}: truncated: {found} are there")
-        if samples == 0:
-            raise DecodeError(f"{path}: empty: no samples")
-        if resampler is not None:
-            rest = resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
-            if len(rest):
-                yield rest
+    decoding = Decoding(str(path), sample_rate, most_seconds, [] if notes is None else notes)
+    with reading(path), path.open("rb") as file:
+        yield from decoding.blocks(path, file)
 
 
-def decode(path: Path | str, sample_rate: int) -> NDArray[np.float32]:
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what the disk or the memory refuses into a `DecodeError`."""
+    try:
+        yield
+    except MemoryError:
+        raise DecodeError(f"{path}: no memory: decoding it takes more than there is") from None
+    except av.FFmpegError as error:
+        raise DecodeError(f"{path}: damaged: {error.strerror or error}") from None
+    except OSError as error:
+        raise DecodeError(f"{path}: unreadable: {error.strerror or error}") from None
+
+
+def decode(path: Path | str, sample_rate: int) -> Block:
     """Decode a whole file to mono samples (samples,), float32, at `sample_rate` Hz.
 
     Raises:
@@ -147,13 +191,11 @@ def decode(path: Path | str, sample_rate: int) -> NDArray[np.float32]:
 
 
 def decoder_versions() -> dict[str, str]:
-    """Return the versions of what decodes and resamples here; `"ffmpeg"` is empty where there is none."""
-    return {
-        "ffmpeg": ffmpeg_version(),
-        "libsndfile": soundfile.__libsndfile_version__,
-        "soundfile": soundfile.__version__,
-        "soxr": soxr.__version__,
+    """Return the versions of what decodes and resamples here."""
+    libraries = {
+        name: ".".join(map(str, av.library_versions[name])) for name in ("libavcodec", "libavformat")
     }
+    return {"av": av.__version__, **libraries, "soxr": soxr.__version__}
 
 
 def check_file(path: Path) -> None:
@@ -171,92 +213,10 @@ def check_file(path: Path) -> None:
         raise DecodeError(f"{path}: empty: 0 bytes")
 
 
-def check_samples(path: Path, block: NDArray[np.float32]) -> None:
+def check_samples(name: str, block: Block) -> None:
     """Refuse samples that are not finite, or that nobody scaled to [-1, 1]."""
     peak = max(float(block.max()), -float(block.min()))
     if not np.isfinite(peak):
-        raise DecodeError(f"{path}: non-finite samples: NaN or infinity")
+        raise DecodeError(f"{name}: non-finite samples: NaN or infinity")
     if peak > LOUDEST:
-        raise DecodeError(f"{path}: not scaled: samples reach {peak:.3g}, not [-1, 1]")
-
-
-def open_source(path: Path, stack: contextlib.ExitStack) -> Source:
-    """Open a file with soundfile, else with ffmpeg; `stack` closes it."""
-    try:
-        file = stack.enter_context(path.open("rb"))
-    except OSError as error:
-        raise DecodeError(f"{path}: unreadable: {error.strerror}") from None
-    try:
-        with quiet_stderr:  # a descriptor, not a name: the extension must not decide how it is read
-            sound = stack.enter_context(soundfile.SoundFile(file.fileno(), closefd=False))
-    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        return open_other(path, detail_of(error), stack)
-    check_header(path, sound)
-    samples = sound.frames if 0 < sound.frames < UNKNOWN_LENGTH else 0
-    if sound.format == "MP3" and (counted := count_samples(path)) is not None:
-        if counted - samples > MISSING_SECONDS * sound.samplerate:  # libsndfile would stop at its guess
-            return open_other(path, "its header does not say how long it is", stack)
-        samples = 0
-    return Source(sound.samplerate, samples, read_blocks(path, sound))
-
-
-def open_other(path: Path, complaint: str, stack: contextlib.ExitStack) -> Source:
-    """Open with ffmpeg what soundfile refused with `complaint`."""
-    if not ffmpeg_version():
-        if path.suffix.lower() in FFMPEG_SUFFIXES:
-            raise DecodeError(f"{path}: needs ffmpeg: {path.suffix} needs ffmpeg, which is not on PATH")
-        if "how long" in complaint:
-            raise DecodeError(f"{path}: needs ffmpeg: {complaint}; that needs ffmpeg, which is not on PATH")
-        if not any(words in complaint for words in UNKNOWN_FORMAT):
-            raise DecodeError(f"{path}: damaged: {complaint}")
-        raise DecodeError(
-            f"{path}: not audio: unknown format; if it is audio, it needs ffmpeg, which is not on PATH"
-        )
-    return Source(*open_ffmpeg(path, stack))
-
-
-def read_blocks(path: Path, sound: Any) -> Iterator[NDArray[np.float32]]:
-    """Read mono blocks until the file ends."""
-    buffer = np.empty((max(BLOCK_VALUES // sound.channels, 1), sound.channels), dtype=np.float32)
-    while True:
-        try:
-            with quiet_stderr:
-                block = sound.read(len(buffer), out=buffer)
-        except (soundfile.LibsndfileError, RuntimeError) as error:
-            raise DecodeError(f"{path}: damaged: {detail_of(error)}") from None
-        if not len(block):
-            return
-        with np.errstate(over="ignore", invalid="ignore"):
-            yield block[:, 0].copy() if sound.channels == 1 else block.mean(axis=1, dtype=np.float32)
-
-
-def detail_of(error: Exception) -> str:
-    """Return what libsndfile says, without the preamble."""
-    return str(error).rpartition(": ")[2].strip(" .") or type(error).__name__
-
-
-def check_header(path: Path, sound: Any) -> None:
-    """Refuse a file that ends inside what its container announces, of which libsndfile says nothing."""
-    announced = re.search(r"^\s*(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", sound.extra_info, re.MULTILINE)
-    if announced and int(announced[2]) < int(announced[1]) < STREAMED_BYTES:
-        raise DecodeError(f"{path}: truncated: {announced[2]} of {announced[1]} bytes of samples are there")
-    if sound.format == "OGG" and (missing := ogg_bytes_missing(path)):
-        raise DecodeError(f"{path}: truncated: the last Ogg page lacks {missing} bytes")
-
-
-def ogg_bytes_missing(path: Path) -> int:
-    """Return how many bytes of an Ogg file's last page lie beyond its end.
-
-    Source: RFC 3533, section 6.
-    """
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - 70_000, 0))  # a page has 65,307 bytes at most
-        tail = file.read()
-    start = tail.rfind(b"OggS\0")
-    if start < 0:
-        return 0
-    if start + 27 > len(tail):
-        return start + 27 - len(tail)
-    lengths = tail[start + 27 : start + 27 + tail[start + 26]]
-    return max(start + 27 + tail[start + 26] + sum(lengths) - len(tail), 0)
+        raise DecodeError(f"{name}: not scaled: samples reach {peak:.3g}, not [-1, 1]")

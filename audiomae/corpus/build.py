@@ -25,6 +25,8 @@ from audiomae.progress import SILENT, Progress
 
 __all__ = ["Engine", "PrepareResult", "prepare_corpus"]
 
+NOT_DECODED = ("name", "too short", "track_id taken")
+"""Kinds of reasons that no decoder changes."""
 Engine = Callable[[Sequence[Job], int, MelSettings, Limits], Iterator[tuple[int, Result]]]
 """What prepares songs, as `prepare_in_order` does: jobs, workers, mel and limits → results in order."""
 
@@ -157,10 +159,12 @@ class Run:
         reason = row["reason"]
         if not same_file(row, stamp) or self.limits.stale(reason):
             return False
-        if reason.endswith("needs ffmpeg, which is not on PATH") and decoder_versions()["ffmpeg"]:
+        kind = reason.partition(": ")[0]
+        if kind == "no such file" and stamp["bytes"] >= 0:  # it vanished under the decoder, and is back
             return False
-        if reason.startswith("fetch: "):  # the store was out of reach
-            return False
+        decoders = self.writer.decoders
+        if decoders and decoder_versions() not in decoders and not row["content"] and kind not in NOT_DECODED:
+            return False  # another decoder may read it
         if reason.startswith("track_id taken: "):
             return song.track_id in self.ids and f": {song.track_id!r} is " in reason
         return not row["content"] or row["content"] in self.contents

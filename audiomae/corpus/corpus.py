@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from audiomae.audio.mel import MelSettings
@@ -53,11 +54,12 @@ TRACK_SCHEMA = pa.schema(
         pa.field("modified_ns", pa.int64(), nullable=False),
         pa.field("mel_sum", pa.float64(), nullable=False),
         pa.field("mel_square_sum", pa.float64(), nullable=False),
+        pa.field("note", pa.string(), nullable=False),
     ]
 )
 """Columns of tracks.parquet: `seconds` of audio, `level` in dBFS (RMS), `content` a hash of the decoded
 samples, `bytes` and `modified_ns` of the file, `mel_sum` and `mel_square_sum` over the track's log-mel
-values."""
+values, `note` what is odd about a file that is kept (empty in corpora from before there was one)."""
 
 REJECT_SCHEMA = pa.schema(
     [
@@ -237,7 +239,19 @@ def corpus_fingerprint(mel: MelSettings, track_ids: list[str], contents: list[st
 
 def read_rows(path: Path, schema: pa.Schema) -> pa.Table:
     """Read a Parquet file as a table of `schema`."""
-    return read_parquet(path, schema, again=AGAIN)
+    if "note" not in schema.names or not _lacks_note(path):
+        return read_parquet(path, schema, again=AGAIN)
+    place = schema.get_field_index("note")
+    table = read_parquet(path, schema.remove(place), again=AGAIN)
+    return table.add_column(place, schema.field("note"), pa.array([""] * len(table), pa.string()))
+
+
+def _lacks_note(path: Path) -> bool:
+    """Return whether a table of tracks was written before there were notes."""
+    try:
+        return "note" not in pq.read_schema(path).names
+    except (OSError, pa.ArrowException):  # who reads it says what is wrong
+        return False
 
 
 def check_shard(path: Path, size: int) -> None:

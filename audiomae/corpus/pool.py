@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -46,11 +47,13 @@ class Job(NamedTuple):
 
 @dataclass
 class Worker:
-    """A process, the pipe to it, and the numbers of the jobs it holds, oldest first."""
+    """A process, the pipe to it, the numbers of the jobs it holds, oldest first, and since when it is at that one."""
 
     process: BaseProcess
     pipe: Connection
     ready: bool = False
+    since: float = 0.0
+    overdue: bool = False
     jobs: deque[int] = field(default_factory=deque)
 
 
@@ -75,7 +78,8 @@ def prepare_in_order(
 
     Yields:
         Number of the job and what `prepare_song` returned, in the order of `jobs`; `{"reason": "decoder
-        crashed: …"}` for a song that killed its worker twice.
+        crashed: …"}` for a song that killed its worker twice, `{"reason": "time-out: …"}` for one that took
+        longer than `limits.song_minutes`.
 
     Raises:
         StorageError: If a worker cannot write.
@@ -112,7 +116,7 @@ class Pool:
         """Yield the results in order."""
         while self.oldest < len(self.jobs):
             self.dispatch()
-            ready = wait([worker.pipe for worker in self.workers])
+            ready = wait([worker.pipe for worker in self.workers], self.end_overdue())
             for worker in [worker for worker in self.workers if worker.pipe in ready]:
                 try:
                     self.receive(worker, worker.pipe.recv_bytes())
@@ -121,6 +125,20 @@ class Pool:
             while self.oldest in self.results:
                 self.oldest += 1
                 yield self.oldest - 1, self.results.pop(self.oldest - 1)
+
+    def end_overdue(self) -> float:
+        """End the workers that have been at one song for too long; return the seconds to the next such moment."""
+        now, limit = time.monotonic(), 60 * self.limits.song_minutes
+        left = limit
+        for worker in self.workers:
+            if worker.ready and worker.jobs and not worker.overdue:
+                rest = worker.since + limit - now
+                if rest <= 0:
+                    worker.overdue = True
+                    worker.process.kill()  # its pipe says the rest
+                else:
+                    left = min(left, rest)
+        return left
 
     def start(self) -> Worker:
         """Start one worker."""
@@ -146,6 +164,8 @@ class Pool:
 
     def send(self, worker: Worker, number: int) -> None:
         """Give a worker a job."""
+        if not worker.jobs:
+            worker.since = time.monotonic()
         worker.jobs.append(number)
         message = json.dumps([str(self.jobs[number].path), str(self.jobs[number].mels)])
         try:
@@ -155,6 +175,7 @@ class Pool:
 
     def receive(self, worker: Worker, message: bytes) -> None:
         """Take a worker's word: first that it is ready, then results in the order of its jobs."""
+        worker.since = time.monotonic()
         if not worker.ready:
             worker.ready = True
             return
@@ -176,7 +197,10 @@ class Pool:
             )
         if worker.jobs:
             number = worker.jobs.popleft()
-            if number in self.suspected:
+            if worker.overdue:
+                minutes = self.limits.song_minutes
+                self.results[number] = {"reason": f"time-out: not decoded within {minutes:g} minutes"}
+            elif number in self.suspected:
                 how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
                 self.results[number] = {"reason": f"decoder crashed: {how}, twice"}
             else:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,18 @@ from numpy.typing import NDArray
 
 from audiomae.audio.decode import decode_blocks
 from audiomae.audio.mel import MelSettings, log_mel_blocks
+from audiomae.audio.quiet import Loudness, gain_of
+from audiomae.checks import require
 from audiomae.corpus.tags import read_tags
-from audiomae.errors import ConfigError, DecodeError
+from audiomae.errors import DecodeError
 
 __all__ = ["Limits", "prepare_song"]
+
+PASSING = frozenset(("fetch", "needs ffmpeg", "no memory", "time-out", "unreadable"))
+"""Kinds of reasons that say nothing of the song itself; it is tried again at the next run."""
+KILLED = "decoder crashed: SIGKILL"
+"""What a system short of memory does to a worker."""
+UNCHANGED = np.float32(1)
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,8 @@ class Limits:
     Attributes:
         shortest_seconds: Shortest song, in seconds.
         quietest_dbfs: Quietest song: RMS around its mean, in dB below full scale.
+        most_hours: Longest song, in hours.
+        song_minutes: Time that one song may take, in minutes; a decoder that hangs is ended then.
 
     Raises:
         ConfigError: If one is out of range.
@@ -34,16 +43,14 @@ class Limits:
 
     shortest_seconds: float = 5.0
     quietest_dbfs: float = -80.0
+    most_hours: float = 12.0
+    song_minutes: float = 60.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.shortest_seconds < 86_400:
-            raise ConfigError(
-                f"shortest_seconds {self.shortest_seconds:g} is outside 0 to 86400. Use the default, 5."
-            )
-        if not -200 <= self.quietest_dbfs <= 0:
-            raise ConfigError(
-                f"quietest_dbfs {self.quietest_dbfs:g} is outside -200 to 0. Use the default, -80."
-            )
+        require("shortest_seconds", self.shortest_seconds, least=0, below=86_400, unit="s")
+        require("quietest_dbfs", self.quietest_dbfs, least=-200, most=0, unit="dBFS")
+        require("most_hours", self.most_hours, above=0, most=1_000, unit="h")
+        require("song_minutes", self.song_minutes, above=0, most=100_000, unit="minutes")
 
     def reason(self, seconds: float, level: float) -> str:
         """Return why a song of these seconds and this level, in dBFS, is left out; empty if it is kept."""
@@ -54,8 +61,11 @@ class Limits:
         return ""
 
     def stale(self, reason: str) -> bool:
-        """Return whether `reason` was given under other limits, so that the song might pass now."""
-        ending = self.endings.get(reason.partition(": ")[0])
+        """Return whether a song left out for `reason` might pass now: a passing fault, or other limits."""
+        kind = reason.partition(": ")[0]
+        if kind in PASSING or reason.startswith(KILLED):
+            return True
+        ending = self.endings.get(kind)
         return ending is not None and not reason.endswith(ending)
 
     @property
@@ -64,33 +74,25 @@ class Limits:
         return {
             "too short": f"is below {self.shortest_seconds:g} s",
             "silent": f"is below {self.quietest_dbfs:g} dBFS",
+            "too long": f"is above {self.most_hours:g} h",
         }
 
 
 @dataclass
-class Measure:
+class Measure(Loudness):
     """Passes mono blocks on and notes their length, level and content."""
 
-    samples: int = 0
-    total: float = 0.0
-    squares: float = 0.0
     content: Any = field(default_factory=hashlib.sha256)
 
-    def through(self, blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    def through(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         """Yield the blocks as they come."""
-        for block in blocks:
-            self.samples += len(block)
-            self.total += float(block.sum(dtype=np.float64))
-            self.squares += float(np.square(block, dtype=np.float64).sum())
+        for block in super().through(blocks):
             self.content.update(np.rint(np.clip(block, -1, 1) * 32767).astype("<i2").tobytes())
             yield block
 
-    @property
-    def level(self) -> float:
-        """RMS around the mean, in dBFS; -inf for a constant."""
-        mean = self.total / self.samples
-        power = self.squares / self.samples - mean * mean
-        return 10 * math.log10(power) if power > 1e-20 else -math.inf
+    def seconds(self, mel: MelSettings) -> float:
+        """Return the seconds that came through."""
+        return self.samples / mel.sample_rate
 
 
 def prepare_song(path: Path, mels: Path, mel: MelSettings, limits: Limits) -> dict[str, Any]:
@@ -109,35 +111,50 @@ def prepare_song(path: Path, mels: Path, mel: MelSettings, limits: Limits) -> di
     Raises:
         OSError: If `mels` cannot be written.
     """
-    measure = Measure()
+    measure, notes = Measure(), list[str]()
+    try:
+        sums = write_mels(path, mels, mel, limits, measure, notes)
+        if (gain := gain_of(measure.level)) != 1 and not limits.reason(measure.seconds(mel), measure.level):
+            sums = write_mels(path, mels, mel, limits, None, [], gain)
+    except DecodeError as error:
+        return {"reason": str(error).removeprefix(f"{path}: ")}
+    except MemoryError:
+        return {"reason": "no memory: decoding it takes more than there is"}
+    if reason := limits.reason(measure.seconds(mel), measure.level):
+        return {"reason": reason}
+    return {
+        **read_tags(path),
+        "seconds": measure.seconds(mel),
+        **sums,
+        "level": round(measure.level, 4),
+        "content": measure.content.hexdigest(),
+        "note": "; ".join(notes),
+    }
+
+
+def write_mels(
+    path: Path,
+    mels: Path,
+    mel: MelSettings,
+    limits: Limits,
+    measure: Measure | None,
+    notes: list[str],
+    gain: np.float32 = UNCHANGED,
+) -> dict[str, Any]:
+    """Write a song's log-mels, its samples multiplied by `gain`; return their number and sums."""
     mel_sum = mel_square_sum = 0.0
     frames = 0
+    blocks = decode_blocks(path, mel.sample_rate, most_seconds=3600 * limits.most_hours, notes=notes)
+    if measure is not None:
+        blocks = measure.through(blocks)
+    if gain != 1:
+        blocks = (block * gain for block in blocks)
     with mels.open("wb", buffering=1 << 20) as file:
-        blocks = log_mel_blocks(measure.through(decode_blocks(path, mel.sample_rate)), mel)
-        while True:
-            try:
-                block = next(blocks, None)
-            except DecodeError as error:
-                return {"reason": str(error).removeprefix(f"{path}: ")}
-            except MemoryError:
-                return {"reason": "damaged: decoding it takes more memory than there is"}
-            if block is None:
-                break
+        for block in log_mel_blocks(blocks, mel):
             stored = block.astype("<f2")
             wide = stored.astype(np.float32)
             mel_sum += float(wide.sum(dtype=np.float64))
             mel_square_sum += float(np.square(wide).sum(dtype=np.float64))
             frames += len(stored)
             file.write(stored.tobytes())
-    seconds = measure.samples / mel.sample_rate
-    if reason := limits.reason(seconds, measure.level):
-        return {"reason": reason}
-    return {
-        **read_tags(path),
-        "seconds": seconds,
-        "frames": frames,
-        "level": round(measure.level, 4),
-        "content": measure.content.hexdigest(),
-        "mel_sum": mel_sum,
-        "mel_square_sum": mel_square_sum,
-    }
+    return {"frames": frames, "mel_sum": mel_sum, "mel_square_sum": mel_square_sum}

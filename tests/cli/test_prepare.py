@@ -101,7 +101,7 @@ def test_a_run_that_finds_all_songs_known_is_no_failure(songs, tmp_path, capsys)
         (["x", "--mel.n_fft", "401"], 2, "mel.n_fft 401 is odd"),
         ([".", "--mel.mels", "600"], 2, "mel bands without a bin"),
         ([".", "--workers", "-2"], 2, "workers is -2; it must be at least 0"),
-        ([".", "--shortest_seconds", "-1"], 2, "shortest_seconds -1 is outside"),
+        ([".", "--shortest_seconds", "-1"], 2, "shortest_seconds is -1.0; it must be at least 0"),
         ([".", "--source", "list"], 1, "a list ends in .csv"),
     ],
 )

@@ -253,16 +253,39 @@ def test_short_and_silent_songs_are_rejected_and_tried_again_under_other_limits(
     assert len(Corpus.open(tmp_path / "out")) == 3
 
 
-def test_what_ffmpeg_was_missing_for_is_tried_again_once_it_is_there(tmp_path, decoded, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+def test_what_one_decoder_refused_is_tried_again_with_another(tmp_path, decoded, monkeypatch):
     (tmp_path / "songs").mkdir()
     (tmp_path / "songs" / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(200))
     prepare(tmp_path / "songs", tmp_path / "out")
     prepare(tmp_path / "songs", tmp_path / "out")
     assert decoded == ["a.m4a"]
-    monkeypatch.setattr(pipeline, "decoder_versions", lambda: {"ffmpeg": "7"})
+    monkeypatch.setattr(pipeline, "decoder_versions", lambda: {"av": "99"})
+    prepare(tmp_path / "songs", tmp_path / "out")
     prepare(tmp_path / "songs", tmp_path / "out")
     assert decoded == ["a.m4a"] * 2
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "unreadable: Permission denied",
+        "no memory: decoding it takes more than there is",
+        "time-out: not decoded within 60 minutes",
+        "decoder crashed: SIGKILL, twice",
+        "no such file",
+        "fetch: no answer",
+    ],
+)
+@pytest.mark.usefixtures("alone")
+def test_a_passing_fault_is_tried_again_at_the_next_run(tmp_path, monkeypatch, reason):
+    (tmp_path / "songs").mkdir()
+    write_song(tmp_path / "songs" / "a.wav", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(pool, "prepare_song", lambda *_: {"reason": reason})
+        prepare(tmp_path / "songs", tmp_path / "out")
+    assert rejects(tmp_path / "out") == {"a.wav": reason}
+    assert prepare(tmp_path / "songs", tmp_path / "out").tracks == 1
+    assert rejects(tmp_path / "out") == {}
 
 
 def test_a_rejected_file_is_not_tried_again_until_it_changes(tmp_path, decoded):

@@ -17,8 +17,8 @@ from audiomae.corpus.song import Song
 RATE = 24_000
 FORMATS = {"wav": ("WAV", "PCM_16"), "flac": ("FLAC", "PCM_16"), "mp3": ("MP3", None)}
 FORMATS |= {"ogg": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS")}
-KINDS = {"damaged", "empty", "needs ffmpeg", "no such file", "non-finite samples", "not a file", "not audio"}
-KINDS |= {"not scaled", "silent", "too short", "truncated", "unreadable", "duplicate"}
+KINDS = {"damaged", "empty", "no such file", "non-finite samples", "not a file", "not audio"}
+KINDS |= {"not scaled", "silent", "too long", "too short", "truncated", "unreadable", "duplicate"}
 
 
 def music(seed: int, seconds: float = 5.5, rate: int = RATE, channels: int = 1) -> np.ndarray:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from audiomae.audio.mel import MelSettings
@@ -129,3 +130,9 @@ def test_a_json_without_an_entry_is_refused(folder, lost):
 def test_a_folder_whose_name_looks_like_a_partition_adds_no_column(small_corpus, tmp_path):
     folder = shutil.copytree(small_corpus, tmp_path / "year=2020" / "corpus")
     assert "year" not in Corpus.open(folder).tracks.column_names
+
+
+def test_a_corpus_from_before_there_were_notes_opens_and_has_empty_ones(folder):
+    table = pq.read_table(folder / "tracks.parquet").drop_columns("note")
+    pq.write_table(table, folder / "tracks.parquet")
+    assert Corpus.open(folder).tracks["note"].to_pylist() == [""] * len(table)

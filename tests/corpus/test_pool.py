@@ -35,6 +35,8 @@ def crash(path: Path, *_: object) -> dict[str, object]:
     if "killer" in path.name:
         faulthandler.disable()  # pytest's would print a traceback
         os.kill(os.getpid(), signal.SIGSEGV if "segv" in path.name else signal.SIGKILL)
+    if "hang" in path.name:
+        time.sleep(600)
     if "once" in path.name and not path.with_suffix(".seen").exists():
         path.with_suffix(".seen").touch()
         os._exit(3)
@@ -83,6 +85,17 @@ def test_a_song_that_kills_its_worker_is_found_and_the_others_are_done(tmp_path)
     assert {number: result["name"] for number, result in results.items()} == {
         number: name for number, name in enumerate(names) if "killer" not in name
     }
+
+
+@pytest.mark.usefixtures("crashing")
+def test_a_song_that_hangs_in_the_decoder_costs_one_song(tmp_path):
+    names = ["a", "hang-1", "b", "c", "hang-2", "d", "killer-segv", "e"]
+    jobs = [Job(tmp_path / name, tmp_path / f"{name}.mel") for name in names]
+    results = dict(prepare_in_order(jobs, 2, MelSettings(), Limits(song_minutes=0.05)))
+    for number in (1, 4):
+        assert results[number] == {"reason": "time-out: not decoded within 0.05 minutes"}
+        assert Limits().stale(str(results[number]["reason"]))
+    assert [results[number].get("name") for number in (0, 2, 3, 5, 7)] == ["a", "b", "c", "d", "e"]
 
 
 @pytest.mark.usefixtures("crashing")
