@@ -61,8 +61,7 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not fit together."""
-        if not 0 < self.decoded <= 1:
-            raise ConfigError(f"model.decoded is {self.decoded}; it is a share above 0, up to 1.")
+        require("model.decoded", self.decoded, above=0, most=1)
         for name, most in LARGEST.items():
             least = 0 if name == "projection" else 1
             require(f"model.{name}", getattr(self, name), least=least, most=most)

@@ -12,10 +12,15 @@ from audiomae.hear import load_model
 from audiomae.model.released import is_released, model_folder, model_names
 
 
-def test_a_name_is_the_model_in_the_package():
+def test_there_is_a_model_in_the_package():
     assert "tiny" in model_names()
-    folder = model_folder("tiny")
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_a_name_is_the_model_in_the_package_whose_card_says_which(name):
+    folder = model_folder(name)
     assert is_released(folder)
+    assert audiomae.load(name).fingerprint in (folder / "README.md").read_text(encoding="utf-8")
     assert {path.name for path in folder.iterdir()} == {"README.md", "config.json", "model.safetensors"}
 
 
