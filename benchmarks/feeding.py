@@ -116,7 +116,7 @@ def main() -> None:
         ]
     )
     print(markdown(["what", "clips/s", "clips a CPU second"], rows))
-    hours = float(corpus.frames.sum()) * corpus.mel.hop_samples / corpus.mel.sample_rate / 3600
+    hours = corpus.hours
     print(
         f"\n- corpus: {len(corpus)} tracks, {hours:.1f} h; batch {options.batch}, {options.threads} threads"
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from audiomae.audio.mel import MelSettings
 from audiomae.corpus.corpus import Corpus
+from audiomae.corpus.song import TAGS
 from audiomae.corpus.writer import CorpusWriter
 
 __all__ = ["write_noise_corpus"]
@@ -18,14 +19,14 @@ def write_noise_corpus(folder: Path, *, tracks: int, seconds: float, seed: int =
     generator = np.random.default_rng(seed)
     mel = MelSettings()
     writer = CorpusWriter(folder, mel)
-    frames = round(seconds * mel.sample_rate / mel.hop_samples)
+    frames = mel.frames_of(seconds)
     with writer.spool() as spool:
         for number in range(tracks):
             stored = generator.normal(-8, 3, (frames, mel.mels)).astype(np.float16)
             path = spool / f"{number}.raw"
             stored.tofile(path)
             exact = stored.astype(np.float64)
-            row = dict.fromkeys(("title", "artist", "album", "genre"), "")
+            row = dict.fromkeys(TAGS, "")
             row |= {
                 "track_id": f"noise-{number}",
                 "path": f"noise/{number}.wav",

@@ -33,6 +33,7 @@ install_import_hook(CHECKED, "beartype.beartype")
 from audiomae.audio.mel import MelSettings
 from audiomae.corpus import build as build_module
 from audiomae.corpus import pool
+from audiomae.corpus.song import TAGS
 from audiomae.corpus.writer import CorpusWriter
 from audiomae.errors import StorageError
 from audiomae.model.config import ModelSettings
@@ -98,7 +99,7 @@ def write_corpus(folder: Path, *, tracks: int = 6, seconds: float = 12.0, seed: 
             path = spool / f"{number}.raw"
             stored.tofile(path)
             exact = stored.astype(np.float64)
-            row = dict.fromkeys(("title", "artist", "album", "genre"), "")
+            row = dict.fromkeys(TAGS, "")
             row |= {
                 "track_id": f"song-{number}",
                 "path": f"songs/{number}.wav",

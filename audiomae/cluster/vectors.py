@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 
 from audiomae.cluster.stream import PIECE_BYTES, join_cluster, pieces_of, stream
 from audiomae.corpus.clips import clip_starts
@@ -104,14 +105,21 @@ def embed_on_ray(
                     continue
                 vectors = np.frombuffer(bytes(held), np.float32).reshape(piece.header["clips"], -1)
                 held.clear()
-                tracks, row = [], 0
-                for track in parts[piece.number]:
-                    grid = clip_starts(int(corpus.frames[track]), frames, hop_frames)
-                    clips = vectors[row : row + len(grid)]
-                    tracks.append(TrackClips(corpus.track_ids[track], corpus.mel.seconds_of(grid), clips))
-                    row += len(grid)
                 on_clips(len(vectors))
-                yield tracks
+                yield _split(corpus, parts[piece.number], vectors, frames, hop_frames)
+
+
+def _split(
+    corpus: Corpus, part: range, vectors: NDArray[np.float32], frames: int, hop_frames: int
+) -> list[TrackClips]:
+    """Return the clips of a part by track."""
+    tracks, row = [], 0
+    for track in part:
+        grid = clip_starts(int(corpus.frames[track]), frames, hop_frames)
+        clips = vectors[row : row + len(grid)]
+        tracks.append(TrackClips(corpus.track_ids[track], corpus.mel.seconds_of(grid), clips))
+        row += len(grid)
+    return tracks
 
 
 class PartEmbedder:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from audiomae.corpus.song import TAGS
 from audiomae.errors import ConfigError, DataError
 from audiomae.listening.check.files import TableFile
 from audiomae.listening.check.findings import Findings
@@ -27,7 +28,7 @@ __all__ = [
     "read_users",
 ]
 
-TRACK_FIELDS = ("track_id", "title", "artist", "album", "genre")
+TRACK_FIELDS = ("track_id", *TAGS)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def draw_reconstruction(
     axes = figure.subplots(3, 1, sharex=True)
     low, high = (float(edge) for edge in np.nanpercentile(original, (1, 99.9)) * DECIBELS_PER_NEPER)
     colours = colormaps["magma"].with_extremes(bad="0.6")
-    seconds = start_seconds + np.arange(shape[0]) * mel.hop_samples / mel.sample_rate
+    seconds = start_seconds + mel.seconds_of(np.arange(shape[0]))
     names = ("original", "blanked: what the encoder saw", "rebuilt")
     for axis, name, values in zip(axes, names, (original, blanked, rebuilt), strict=True):
         drawn = librosa.display.specshow(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomae.corpus.corpus import Corpus
+from audiomae.corpus.song import TAGS
 from audiomae.disk.files import fingerprint_of
 from data_prep.plays.write import ContentTable, Listening
 
@@ -26,7 +27,7 @@ def listening(corpus_folder: Path | str) -> Listening:
         MissingError: If the corpus is not there or cut short.
     """
     corpus = Corpus.open(corpus_folder)
-    tracks = corpus.tracks.select(["track_id", "title", "artist", "album", "genre"])
+    tracks = corpus.tracks.select(["track_id", *TAGS])
 
     def content() -> ContentTable:
         values = mel_statistics(corpus)

@@ -9,14 +9,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audiomae.corpus.song import Song
+from audiomae.corpus.song import TAGS, Song
 from audiomae.disk.stores import is_url
 from audiomae.errors import DataError, MissingError
 
 __all__ = ["LIST_EXTENSIONS", "songs"]
 
 LIST_EXTENSIONS = (".csv", ".tsv", ".parquet")
-FIELDS = ("path", "track_id", "title", "artist", "album", "genre")
+FIELDS = ("path", "track_id", *TAGS)
 
 Row = tuple[str, dict[str, str]]
 """Where a row stands, for messages, and its cells."""

@@ -18,7 +18,7 @@ from audiomae.corpus import build as pipeline
 from audiomae.corpus import pool
 from audiomae.corpus.build import PrepareResult, prepare_corpus
 from audiomae.corpus.corpus import Corpus
-from audiomae.corpus.song import Song
+from audiomae.corpus.song import TAGS, Song
 from audiomae.corpus.worker import Limits, prepare_song
 from audiomae.disk.files import locked
 from audiomae.errors import ConfigError, DataError, FingerprintError, StorageError
@@ -183,7 +183,7 @@ def test_names_given_by_the_source_stand_above_tags_and_ids_come_once(songs, tmp
     prepare_corpus(given, tmp_path / "out")
     rows = {row["track_id"]: row for row in Corpus.open(tmp_path / "out").tracks.to_pylist()}
     assert sorted(rows) == ["x/1", "x/2"]
-    assert [rows["x/1"][field] for field in ("title", "artist", "album", "genre")] == [
+    assert [rows["x/1"][field] for field in TAGS] == [
         "Own Title",
         "First",
         "",

@@ -10,6 +10,7 @@ import pytest
 from audiomae.audio.mel import MelSettings
 from audiomae.corpus import writer as shards
 from audiomae.corpus.corpus import Corpus
+from audiomae.corpus.song import TAGS
 from audiomae.corpus.writer import CorpusWriter
 from audiomae.errors import FingerprintError, MissingError, StorageError
 
@@ -18,7 +19,7 @@ FRAME_BYTES = 16
 
 
 def row(number: int, frames: int, **changes: Any) -> dict[str, Any]:
-    values = dict.fromkeys(("title", "artist", "album", "genre"), "")
+    values = dict.fromkeys(TAGS, "")
     values |= {
         "track_id": f"t{number}",
         "path": f"/songs/{number}",

@@ -6,6 +6,7 @@ import torch
 
 from audiomae.audio.mel import MelSettings
 from audiomae.corpus.corpus import Corpus
+from audiomae.corpus.song import TAGS
 from audiomae.corpus.writer import CorpusWriter
 from audiomae.model.config import ModelSettings
 from audiomae.model.embedder import untrained
@@ -25,7 +26,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
         for number, frames in enumerate(LENGTHS):
             values = generator.normal(number, 2, (frames, mel.mels)).astype(np.float16)
             values.tofile(spool / str(number))
-            row = dict.fromkeys(("title", "artist", "album", "genre"), "")
+            row = dict.fromkeys(TAGS, "")
             row |= {
                 "track_id": f"t{number}",
                 "path": f"{number}.wav",

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from audiomae.corpus.song import TAGS
 from audiomae.errors import DataError
 from audiomae.listening.check.files import TableFile
 from audiomae.listening.check.findings import SHOWN, Findings
@@ -150,7 +151,7 @@ def _check_keyed(table: TableFile, key: str, findings: Findings) -> set[str]:
         way_out = f"The table has {', '.join(table.columns)}; rename the right one."
         findings.add(table.path, key, "is missing", way_out)
         return set()
-    whole = table.read((key, "title", "artist", "album", "genre"))
+    whole = table.read((key, *TAGS))
     ids = whole[key].cast(pa.string()).to_pylist()
     if not ids:
         findings.add_line(f"{table.path}: 0 rows; at least one is needed. Leave the table out, or fill it.")

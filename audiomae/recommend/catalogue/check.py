@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from audiomae.corpus.song import TAGS
 from audiomae.errors import DataError
 from audiomae.recommend.catalogue.mapped_rows import release_pages
 
@@ -19,7 +20,7 @@ __all__ = ["FILES", "check_meta", "check_parts", "check_vectors"]
 
 FILES = ("items.parquet", "projected.npy", "history.npy", "queries.npy", "index.faiss")
 """Every file that a version may hold."""
-_COLUMNS = ("track_id", "title", "artist", "album", "genre", "first_seen", "plays")
+_COLUMNS = ("track_id", *TAGS, "first_seen", "plays")
 _VERSION = re.compile(r"v[0-9]{5,18}")
 _ROWS = 1 << 16
 _AGAIN = "Make the catalogue again with audiomae train-towers."

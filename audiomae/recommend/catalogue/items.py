@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from audiomae.corpus.song import TAGS
 from audiomae.errors import DataError
 from audiomae.listening.content import Content
 from audiomae.listening.tables import Interactions
@@ -16,7 +17,6 @@ from audiomae.recommend.catalogue.files import Parts
 from audiomae.recommend.towers.model import TowerModel
 
 __all__ = [
-    "TAGS",
     "ItemTower",
     "ItemVectors",
     "embed_content",
@@ -24,9 +24,6 @@ __all__ = [
     "log_prior_of",
     "unplayed_log_prior",
 ]
-
-TAGS = ("title", "artist", "album", "genre")
-"""Tags that songs are chosen by."""
 
 
 class ItemVectors(Protocol):

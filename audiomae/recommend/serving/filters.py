@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from audiomae.checks import close_to
+from audiomae.corpus.song import TAGS
 from audiomae.errors import ConfigError, DataError
-from audiomae.recommend.catalogue.items import TAGS
 
 __all__ = ["Where", "having"]
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from audiomae.corpus.song import TAGS
 from audiomae.disk.files import write_atomically
 from audiomae.progress import SILENT, Progress
 from audiomae.recommend.serving.engine import Engine
@@ -65,7 +66,7 @@ class UserList:
 def list_songs(engine: Engine, users: Users, lists: Lists) -> list[UserList]:
     """Return lists with the songs' tags."""
     items, unit = engine.catalogue.items, engine.catalogue.unit
-    tags = ["track_id", "title", "artist", "album", "genre", "path"]
+    tags = ["track_id", *TAGS, "path"]
     made = []
     for name, vector, rows, scores in zip(users.names, users.vectors, *lists, strict=True):
         kept = rows[rows >= 0]

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
+from audiomae.corpus.song import TAGS
 from audiomae.disk.files import fingerprint_of
 from audiomae.errors import DataError
 from audiomae.listening.content import Content
@@ -228,7 +229,7 @@ def _with_tags(content: Content, tracks: pa.Table) -> Content:
         pa.array(content.track_ids, pa.string()), value_set=tracks["track_id"].combine_chunks()
     )
     tags = {name: content.tags[name] for name in content.tags.column_names}
-    for name in ("title", "artist", "album", "genre"):
+    for name in TAGS:
         given = tracks[name].take(places)
         empty = pc.or_kleene(pc.is_null(given), pc.equal(given, ""))
         tags[name] = pc.if_else(pc.fill_null(empty, True), content.tags[name], given)

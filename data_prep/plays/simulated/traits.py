@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audiomae.corpus.corpus import Corpus
+from audiomae.corpus.song import TAGS
 from audiomae.disk.files import write_atomically
 from audiomae.errors import DataError
 from audiomae.listening.tables import read_keyed
@@ -47,9 +48,7 @@ def read_traits(corpus: Corpus, given: Path | str | None = None, cache: Path | s
             raise DataError(
                 f"{given}: none of its {len(known)} tracks is in the corpus, whose first is {first!r}."
             )
-    rows = corpus.tracks.select(
-        ["track_id", "path", "title", "artist", "album", "genre", "content"]
-    ).to_pylist()
+    rows = corpus.tracks.select(["track_id", "path", *TAGS, "content"]).to_pylist()
     tempi = _tempi(corpus, known, Path(cache) if cache else None)
     made: dict[str, list[Any]] = {name: [] for name in ("track_id", "title", "composer", "style", "tempo")}
     for row, tempo in zip(rows, tempi, strict=True):

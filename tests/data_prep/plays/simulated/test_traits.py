@@ -9,6 +9,7 @@ import pytest
 
 from audiomae.audio.mel import MelSettings
 from audiomae.corpus.corpus import Corpus
+from audiomae.corpus.song import TAGS
 from audiomae.corpus.writer import CorpusWriter
 from audiomae.errors import DataError
 from data_prep.plays.simulated.traits import estimate_tempo, read_traits
@@ -31,7 +32,7 @@ def write_clicks(folder: Path) -> Corpus:
             )
             path = spool / f"{number}.raw"
             mels.astype(np.float16).tofile(path)
-            row = dict.fromkeys(("title", "artist", "album", "genre"), "") | tags[number]
+            row = dict.fromkeys(TAGS, "") | tags[number]
             row |= {"track_id": f"pack-{number}/music/{number}.ogg", "path": f"/songs/{number}.ogg"}
             row |= {"content": f"content-{number}", "seconds": 20.0, "frames": 2000, "level": -20.0}
             row |= {
