@@ -17,8 +17,17 @@ from typing import Any, NamedTuple
 from audiomae.checks import close_to
 from audiomae.errors import ConfigError
 from audiomae.progress import SILENT, Progress
+from audiomae.settings_text import YAML_MODE, as_text, reads_as_nothing, teach_yaml, without_marks
 
-__all__ = ["VERBS", "Verb", "core_of", "make_door", "make_parser", "read_values", "settings_of"]
+__all__ = [
+    "VERBS",
+    "Verb",
+    "core_of",
+    "make_door",
+    "make_parser",
+    "read_values",
+    "settings_of",
+]
 
 
 class Verb(NamedTuple):
@@ -87,7 +96,9 @@ def make_parser(verb: str, **words: Any) -> Any:
     """
     from jsonargparse import ArgumentParser  # a third of a second that `audiomae --help` does without
 
+    teach_yaml()
     about, chosen = VERBS[verb], settings_of(verb)
+    words.setdefault("parser_mode", YAML_MODE)
     parser = ArgumentParser(prog=f"audiomae {verb}", description=about.help, **words)
     parser.add_argument("--config", action="config", help="YAML file with settings")
     described = ArgumentParser()
@@ -114,7 +125,7 @@ def make_parser(verb: str, **words: Any) -> Any:
 def read_values(verb: str, parser: Any, parsed: Any) -> Any:
     """Return the settings that a parser has read."""
     about, chosen = VERBS[verb], settings_of(verb)
-    read = vars(parser.instantiate(parsed))
+    read = vars(parser.instantiate(without_marks(parsed)))
     values = {field: value for field, value in read.items() if field in chosen.__dataclass_fields__}
     if words := read.get(f"words_{about.positional}"):
         values[about.positional or ""] = tuple(words)
@@ -190,4 +201,6 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, tuple | list):
         return [_plain(one) for one in value]
-    return value
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    return as_text(value) if isinstance(value, str) and reads_as_nothing(value) else value

@@ -6,10 +6,13 @@ Only the chosen verb's modules are imported, so `audiomae --help` answers at onc
 from __future__ import annotations
 
 import atexit
+import contextlib
 import dataclasses
+import errno
 import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -21,20 +24,32 @@ from typing import Any, NoReturn
 from audiomae.cli.pages import is_help, print_help, usage
 from audiomae.doors import VERBS, core_of, make_parser, read_values
 from audiomae.errors import AudiomaeError
+from audiomae.settings_text import as_text, takes_text
 
 __all__ = ["leave", "main", "read_settings", "start"]
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of a write to stdout that are no fault of the program."""
 
 
 def read_settings(verb: str, arguments: list[str]) -> Any:
     """Return the settings of a verb, from its YAML files and arguments; unknown ones exit with 2."""
     parser = make_parser(verb, exit_on_error=True)
     flags = {f"--{action.dest}" for action in parser._actions if _is_flag(action)}
+    texts = {f"--{action.dest}" for action in parser._actions if takes_text(action)}
     named = [_underscored(word) for word in arguments]
-    following = [*named, ""][1:]
-    words = [
-        f"{word}=true" if word in flags and after not in ("true", "false") else word
-        for word, after in zip(named, following, strict=True)
-    ]
+    words, place = [], 0
+    while place < len(named):
+        word, after = named[place], named[place + 1] if place + 1 < len(named) else ""
+        name, equals, value = word.partition("=")
+        place += 1
+        if name in texts and equals:
+            word = f"{name}={as_text(value)}"
+        elif word in texts and place < len(named) and not after.startswith("--"):
+            word, place = f"{word}={as_text(after)}", place + 1
+        elif word in flags and after not in ("true", "false"):
+            word = f"{word}=true"
+        words.append(word)
     return read_values(verb, parser, parser.parse_args(words))
 
 
@@ -91,39 +106,94 @@ def _as_json(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+class Terminated(BaseException):
+    """SIGTERM came; raised where the program is, so that temporary files go and locks end."""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; return the exit status: 0 done, 1 the data is at fault, 2 usage, 130 interrupted."""
+    """Run one verb; return the exit status.
+
+    0 done, 1 the data is at fault, 2 usage, 130 interrupted, 141 nobody reads what it prints, 143 terminated.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     arguments = sys.argv[1:] if arguments is None else arguments
+    verb = f"audiomae {arguments[0]}" if arguments and arguments[0] in VERBS else "audiomae"
+    try:
+        status = answer(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except AudiomaeError as error:
+        if not error.told:
+            rank = os.environ.get("RANK", "0")
+            say(f"{verb}: {'' if rank == '0' else f'process {rank}: '}{error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        say(f"\n{verb}: interrupted; the same command goes on from here.")
+        return 130
+    except Terminated:
+        say(f"{verb}: terminated; the same command goes on from here.")
+        return 143
+    except BrokenPipeError:
+        forget_stdout()
+        return 141
+    except OSError as error:
+        if error.filename is not None or error.errno not in FULL:
+            raise
+        forget_stdout()
+        say(f"{verb}: stdout: cannot write ({error.strerror}). Free some space, or write to another place.")
+        return 1
+
+
+def answer(arguments: list[str]) -> int:
+    """Print the list of verbs or the version, or run a verb."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0 if arguments else 2
     if arguments[0] in ("-V", "--version"):
         print(f"audiomae {version('audiomae')}")
         return 0
-    verb = arguments[0]
-    if verb not in VERBS:
-        print(f"audiomae: no verb {verb!r}; there are {', '.join(VERBS)}.", file=sys.stderr)
+    if arguments[0] not in VERBS:
+        say(f"audiomae: no verb {arguments[0]!r}; there are {', '.join(VERBS)}.")
         return 2
-    try:
-        return run_verb(verb, arguments[1:])
-    except AudiomaeError as error:
-        if not error.told:
-            rank = os.environ.get("RANK", "0")
-            print(f"audiomae {verb}: {'' if rank == '0' else f'process {rank}: '}{error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"\naudiomae {verb}: interrupted; the same command goes on from here.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
+    return run_verb(arguments[0], arguments[1:])
+
+
+def say(line: str) -> None:
+    """Print a line on stderr, if anybody reads it."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr)
+
+
+def forget_stdout() -> None:
+    """Send what is still to be printed nowhere, so that the end of the process does not fail on it."""
+    with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+
+
+def end_on_sigterm() -> None:
+    """Turn SIGTERM into an orderly end with 143, from the first import on; a second one ends at once.
+
+    The training loop has a handler of its own while it steps; processes forked from this one have none.
+    """
+
+    def stop(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, stop)
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 def start() -> NoReturn:
     """Run one verb and end the process with its exit status: what the `audiomae` command is."""
-    leave(main())
+    try:
+        end_on_sigterm()
+        status = main()
+    except Terminated:  # between two statements of `main`
+        status = 143
+    leave(status)
 
 
 def leave(status: int) -> NoReturn:

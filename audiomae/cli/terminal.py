@@ -27,9 +27,15 @@ SPEED_SECONDS = 300.0
 """Seconds that the time left is estimated from; a step of a training can take half a minute."""
 
 
+class _Stdout(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave a closed pipe to the command line, which ends in silence with 141."""
+        raise
+
+
 def wide_console() -> Console:
     """Return stdout as a console that neither reads markup in titles nor folds tables early."""
-    return Console(markup=False, highlight=False, emoji=False, width=max(LEAST_WIDTH, Console().width))
+    return _Stdout(markup=False, highlight=False, emoji=False, width=max(LEAST_WIDTH, Console().width))
 
 
 def print_table(

@@ -23,6 +23,9 @@ LOG = logging.getLogger(__name__)
 FREE = ("log_every", "evaluate_every", "checkpoint_every", "threads", "compile", "sharding")
 """Settings under `train` that may change from one session of a run to the next."""
 
+SHOWN = 3
+"""Changed settings that a message names."""
+
 
 def identify(settings: dict[str, Any], *, without: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
     """Return the fingerprint of a run's settings, and those that it stands for.
@@ -91,14 +94,32 @@ def claim_run(
     if note.exists():
         found = read_json(note, format="audiomae-run/1")
         if found["identity"] != identity:
-            old = found["settings"]
-            changed = [name for name in settings if settings[name] != old.get(name)]
+            changed = differences(found.get("settings"), settings)
+            named = ", ".join(changed[:SHOWN]) or "version"
+            more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
             raise FingerprintError(
-                f"{out}: was begun with another {', '.join(changed) or 'version'}. Use the same settings to go on, "
-                "or name another --out."
+                f"{out}: was begun with another {named}{more}. Use the same settings to "
+                "go on, or name another --out."
             )
     else:
         write_json(note, {"format": "audiomae-run/1", "identity": identity, "settings": settings})
     with write_atomically(out / f"{name}.yaml") as temporary:
         plain = json.loads(json.dumps(given))
         temporary.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
+
+
+def differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """Return the settings that differ, by their dotted names, with both values.
+
+    Example:
+        >>> differences({"train": {"batch": 8, "seed": 0}}, {"train": {"batch": 16, "seed": 0}})
+        ['train.batch (8 → 16)']
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = [*new, *(one for one in old if one not in new)]
+        found = [differences(old.get(one), new.get(one), f"{name}.{one}".lstrip(".")) for one in names]
+        return [line for lines in found for line in lines]
+    if old == new:
+        return []
+    shown = [text if len(text := str(value)) <= 40 else f"{text[:37]}..." for value in (old, new)]
+    return [f"{name} ({shown[0]} → {shown[1]})"]

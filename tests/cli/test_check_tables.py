@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from audiomae.cli.check_tables import CheckTablesSettings, check_tables
+from audiomae.cli.main import main
 
 
 def test_errors_come_first_and_the_exit_is_one(tmp_path, capsys):
     (tmp_path / "plays.csv").write_text("user_id,track_id,timestamp\na,x,1\na,x,1\nb,y,-1\n")
-    assert check_tables(CheckTablesSettings(str(tmp_path / "plays.csv"))) == 1
+    assert main(["check-tables", str(tmp_path / "plays.csv")]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("error:   ")
     assert "row 3 (line 4), column timestamp: '-1' is before 1970. Give seconds since" in lines[0]
@@ -21,13 +21,13 @@ def test_errors_come_first_and_the_exit_is_one(tmp_path, capsys):
 def test_good_tables_and_mere_warnings_exit_with_zero(tmp_path, capsys):
     (tmp_path / "plays.csv").write_text("user_id,track_id,timestamp\na,x,1\nb,y,2\n")
     (tmp_path / "users.csv").write_text("user_id,age\na,20\nb,30\nc,40\n")
-    assert check_tables(CheckTablesSettings(str(tmp_path / "plays.csv"), str(tmp_path / "users.csv"))) == 0
+    assert main(["check-tables", str(tmp_path / "plays.csv"), "--users", str(tmp_path / "users.csv")]) == 0
     assert "users.csv: column user_id: 'c' is without a play" in capsys.readouterr().out
 
 
 def test_json_is_one_object_with_every_finding(tmp_path, capsys):
     (tmp_path / "plays.csv").write_text("user_id,track_id,timestamp\na,,1\nb,y,2\n")
-    assert check_tables(CheckTablesSettings(str(tmp_path / "plays.csv"), json=True)) == 1
+    assert main(["check-tables", str(tmp_path / "plays.csv"), "--json"]) == 1
     said = json.loads(capsys.readouterr().out)
     assert said["errors"] == 1
     assert said["counts"]["interactions"] == 2

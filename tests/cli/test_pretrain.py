@@ -166,7 +166,8 @@ def test_kill_nine_at_a_random_moment_loses_nothing(small_corpus, tmp_path):
 def test_other_settings_in_the_same_folder_are_refused(small_corpus, tmp_path):
     pretrain(config(small_corpus, tmp_path / "run", steps=2))
     with pytest.raises(
-        FingerprintError, match=r"was begun with another steps, ratio\. Use the same settings"
+        FingerprintError,
+        match=r"was begun with another steps \(.* → .*\), ratio \(.*\)\. Use the same settings",
     ):
         pretrain(config(small_corpus, tmp_path / "run", steps=3, ratio=0.6))
 

@@ -52,7 +52,7 @@ def test_ids_are_read_between_commas_or_from_a_json_list(tastes):
     both = ask(tastes, users="u02,u01", k=3)
     assert both == ask(tastes, users='["u02", "u01"]', k=3) == ask(tastes, users=("u02", "u01"), k=3)
     with pytest.raises(ConfigError, match="is not a JSON list; write it like"):
-        RecommendSettings(tastes, users="[u02, u01]")
+        RecommendSettings(tastes, users='["u02", u01]')
 
 
 def test_a_new_user_gets_songs_by_what_is_known_of_them(tastes):

@@ -1,0 +1,85 @@
+"""Settings as text: what YAML would take for nothing stays text, and a file that never ends is refused.
+
+The command line and settings files are read by jsonargparse, which reads every value as YAML: the id `null` or `~`
+would be no id. Such text carries a mark until the settings are built.
+"""
+
+from __future__ import annotations
+
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+__all__ = ["YAML_MODE", "as_text", "reads_as_nothing", "takes_text", "teach_yaml", "without_marks"]
+
+TEXT_MARK = "\ue000"
+"""Stands before text that YAML would read as nothing (null, ~, # …), until the settings are built."""
+YAML_MODE = "audiomae"
+LARGEST_YAML = 100_000
+"""Values in a file of settings, at most, those that an alias repeats counted each time."""
+
+
+def as_text(value: str) -> str:
+    """Mark a value as text, so that an id such as `null`, `~` or `[x]` is not read as YAML."""
+    return TEXT_MARK + value
+
+
+def takes_text(action: Any) -> bool:
+    """Return whether a flag of a parser takes a text: its type is str, or str or something else."""
+    kind = getattr(action, "_typehint", None)
+    return kind is str or (str in get_args(kind) and get_origin(kind) in (Union, UnionType))
+
+
+def reads_as_nothing(text: str) -> bool:
+    import yaml
+
+    try:
+        return bool(text) and yaml.safe_load(text) is None
+    except (yaml.YAMLError, RecursionError):
+        return False
+
+
+def without_marks(value: Any) -> Any:
+    """Return parsed settings without the marks, changed in place."""
+    if isinstance(value, str):
+        return value.removeprefix(TEXT_MARK)
+    if isinstance(value, list):
+        return [without_marks(one) for one in value]
+    if isinstance(value, tuple):
+        return tuple(without_marks(one) for one in value)
+    if isinstance(value, dict):
+        return {name: without_marks(one) for name, one in value.items()}
+    if hasattr(value, "__dict__") and type(value).__name__ == "Namespace":
+        for name, one in vars(value).items():
+            value[name] = without_marks(one)
+    return value
+
+
+def teach_yaml() -> None:
+    """Give jsonargparse a reader of YAML that keeps quoted text and refuses what never ends."""
+    import yaml
+    from jsonargparse import get_loader, set_loader
+
+    read_yaml = get_loader("yaml")
+
+    def read(text: str) -> Any:
+        try:
+            value = read_yaml(text)
+        except RecursionError:
+            raise yaml.YAMLError("nested too deep") from None
+        return _kept(value, [LARGEST_YAML], 0)
+
+    set_loader(YAML_MODE, read, (yaml.YAMLError,))
+
+
+def _kept(value: Any, left: list[int], depth: int) -> Any:
+    """Return YAML values with quoted `null` and the like marked; `left` counts down the values that may come."""
+    import yaml
+
+    left[0] -= 1
+    if left[0] < 0 or depth > 50:
+        raise yaml.YAMLError("nested too deep, or it repeats itself without end")
+    if isinstance(value, dict):
+        return {name: _kept(one, left, depth + 1) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_kept(one, left, depth + 1) for one in value]
+    return as_text(value) if depth and isinstance(value, str) and reads_as_nothing(value) else value
