@@ -14,19 +14,21 @@ from typing import Any
 
 import pytest
 
-from audiomae.cli import prepare as prepare_module
+from audiomae.cli import prepare as prepare_text
 from audiomae.cli.main import main, read_settings, start
 from audiomae.doors import VERBS, core_of, settings_of
 from audiomae.doors import _settings as audiomae_settings
 from audiomae.errors import AudiomaeError, ConfigError, DataError
 from audiomae.recommend.ids import read_ids
+from audiomae.verbs import prepare as prepare_module
 
 
 @pytest.fixture
 def prepared(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The configs that `audiomae prepare` was run with, none of them carried out."""
     seen: list[Any] = []
-    monkeypatch.setattr(prepare_module, "prepare", seen.append)
+    monkeypatch.setattr(prepare_module, "prepare", lambda settings, progress: seen.append(settings))  # noqa: ARG005
+    monkeypatch.setattr(prepare_text, "show", lambda _: None)
     return seen
 
 
@@ -176,7 +178,7 @@ def test_a_value_of_another_type_is_a_usage_error_that_names_the_setting(prepare
 
 @pytest.mark.parametrize(("error", "status"), [(DataError, 1), (ConfigError, 2), (AudiomaeError, 1)])
 def test_an_error_is_one_line_on_stderr_and_an_exit_status(monkeypatch, capsys, error, status):
-    def refuse(_: object) -> int:
+    def refuse(_: object, progress: object) -> int:  # noqa: ARG001
         raise error("the song is missing. Name another.")
 
     monkeypatch.setattr(prepare_module, "prepare", refuse)
@@ -187,7 +189,7 @@ def test_an_error_is_one_line_on_stderr_and_an_exit_status(monkeypatch, capsys, 
 
 
 def test_an_interrupted_verb_says_how_to_go_on(monkeypatch, capsys):
-    def interrupt(_: object) -> int:
+    def interrupt(_: object, progress: object) -> int:  # noqa: ARG001
         raise KeyboardInterrupt
 
     monkeypatch.setattr(prepare_module, "prepare", interrupt)
@@ -196,7 +198,8 @@ def test_an_interrupted_verb_says_how_to_go_on(monkeypatch, capsys):
 
 
 def test_the_status_of_a_verb_is_the_status_of_the_command(monkeypatch):
-    monkeypatch.setattr(prepare_module, "prepare", lambda _: 1)
+    monkeypatch.setattr(prepare_module, "prepare", lambda _, progress: None)  # noqa: ARG005
+    monkeypatch.setattr(prepare_text, "show", lambda _: 1)
     assert main(["prepare", "one.flac"]) == 1
 
 

@@ -158,7 +158,9 @@ def test_running_a_finished_run_again_changes_nothing(tables, tmp_path, caplog):
 
 def test_other_settings_or_tables_in_the_same_folder_are_refused(tables, tmp_path):
     train_towers(config(tables, tmp_path / "rec", steps=2))
-    with pytest.raises(FingerprintError, match=r"was begun with another objective\..* → .*\)\. Use the same settings"):
+    with pytest.raises(
+        FingerprintError, match=r"was begun with another objective\..* → .*\)\. Use the same settings"
+    ):
         train_towers(config(tables, tmp_path / "rec", steps=2, objective=ObjectiveSettings(loss="bce")))
     copy = tmp_path / "tables"
     copy.mkdir()
