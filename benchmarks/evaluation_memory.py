@@ -71,7 +71,7 @@ def peak():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
-from audiomae.cli.evaluate import EvaluateSettings, evaluate
+from audiomae.verbs.evaluate import EvaluateSettings, evaluate
 imported, start = peak(), time.perf_counter()
 evaluate(EvaluateSettings(
     (sys.argv[1],), baselines=("random", "popularity", "recent"), out=sys.argv[2]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from audiomae.cli.evaluate import EvaluateSettings, evaluate
 from audiomae.cli.recommend import show as show_lists
 from audiomae.disk.files import read_json
 from audiomae.listening.tables import TableSettings
 from audiomae.recommend.splits import SplitSettings
+from audiomae.verbs.evaluate import EvaluateSettings, evaluate
 from audiomae.verbs.prepare_tables import PrepareTablesSettings, prepare_tables
 from audiomae.verbs.recommend import RecommendSettings, recommend
 from audiomae.verbs.train_ranker import TrainRankerSettings, train_ranker

@@ -1,247 +1,54 @@
-"""`audiomae evaluate` sets recommenders beside baselines and says how."""
+"""What `audiomae evaluate` says."""
 
 from __future__ import annotations
 
-import json
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-import pytest
-import torch
-
-from audiomae.cli.evaluate import EvaluateSettings, evaluate
-from audiomae.disk.files import write_json
-from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
-from audiomae.listening.content import Content, write_content
-from audiomae.listening.tables import Interactions
-from audiomae.recommend.catalogue.catalogue import Catalogue
-from audiomae.recommend.evaluation.baselines.factorisation import implicit_is_there
-from audiomae.recommend.evaluation.calibration import load_calibrator
-from audiomae.recommend.splits import SplitSettings, protocol, split_interactions
-from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
-from audiomae.recommend.towers.model import TowerModel
-from audiomae.recommend.towers.settings import TowerSettings
-from audiomae.recommend.towers.task import ObjectiveSettings, make_towers
-
-DAY = 86_400
-USERS, ITEMS = 30, 40
-QUICK = ("random", "popularity", "recent", "item-knn")
-
-
-def draw_plays(seed=0):
-    """Users of even number like even tracks; every play has a time of its own."""
-    draw = np.random.default_rng(seed)
-    users = np.repeat(np.arange(USERS), 14)
-    tracks = (draw.integers(0, ITEMS // 2, len(users)) * 2 + users % 2).astype(int)
-    times = draw.permutation(len(users)) * DAY // 8
-    names = [f"u{code:02}" for code in range(USERS)], [f"t{code:02}" for code in range(ITEMS)]
-    return Interactions.build(*names, users, tracks, times)
-
-
-def make_recommender(folder, *, config=None, seed=0, plays=None):
-    """A recommender of untrained towers over real tables."""
-    config = config or SplitSettings(validation=0.2, test=0.2, cold_tracks=0.15)
-    plays = draw_plays() if plays is None else plays
-    draw = np.random.default_rng(seed)
-    tags = pa.table(
-        {
-            "track_id": plays.track_ids,
-            "artist": [f"artist {row // 4}" for row in range(ITEMS)],
-            **{name: [""] * ITEMS for name in ("title", "album", "genre")},
-        }
-    )
-    write_content(folder / "content.parquet", tags, draw.normal(size=(ITEMS, 6)).astype(np.float32))
-    content = Content.open(folder / "content.parquet")
-    split = split_interactions(plays, config, tags["artist"].to_pylist())
-    features = UserFeatures.fit(None, plays.user_ids, FeatureSettings())
-    settings = TowerSettings(dim=8, hidden=8, track_ids=False)
-    vectors = torch.from_numpy(content.vectors)
-    towers = make_towers(features, vectors, 0, settings, ObjectiveSettings(), 1, seed)
-    model = TowerModel(towers, features, [], {})
-    model.save(folder / "towers")
-    for name in ("train", "validation", "test"):
-        getattr(split, name).write(folder / "tables" / f"{name}.parquet")
-    pq.write_table(pa.table({"user_id": plays.user_ids}), folder / "tables" / "users.parquet")
-    write_json(folder / "tables" / "protocol.json", protocol(split, config))
-    Catalogue.create(folder / "catalogue", content, model, split.train)
-    about = {"scale": model.scale, "bias": model.bias, "gamma": 0.5, "towers_fingerprint": model.fingerprint}
-    write_json(
-        folder / "recommender.json",
-        {"format": "audiomae-recommender/1", **about, "fingerprint": f"seed {seed}"},
-    )
-    return str(folder)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    return make_recommender(tmp_path_factory.mktemp("rec"))
-
-
-@pytest.fixture(scope="module")
-def result(trained, tmp_path_factory):
-    out = tmp_path_factory.mktemp("out") / "evaluation.json"
-    content = trained + "/content.parquet"
-    evaluate(
-        EvaluateSettings(
-            (trained,),
-            baselines=(*QUICK, "content-knn"),
-            content=content,
-            out=str(out),
-            ks=(5, 10),
-            draws=100,
-            calibrator=str(out.parent / "calibrator.json"),
-        )
-    )
-    return json.loads(out.read_text()), out
-
-
-def test_the_towers_stand_beside_the_baselines_with_intervals(result):
-    found, _ = result
-    systems = found["parts"]["all"]["systems"]
-    assert list(systems) == sorted(
-        ["towers", "random", "popularity", "recent popularity", "item-kNN", "content-kNN"]
-    )
-    for measures in systems.values():
-        for of in measures.values():
-            assert 0 <= of["low"] <= of["mean"] <= of["high"] <= 1
-    # Plays follow even and odd numbers, which neighbours see and popularity does not.
-    assert systems["item-kNN"]["ndcg@10"]["mean"] > systems["popularity"]["ndcg@10"]["mean"]
-    assert found["parts"]["all"]["differences"]["random"]["ndcg@10"].keys() == {"mean", "low", "high"}
-
-
-def test_the_result_carries_its_protocol(result):
-    found, _ = result
-    said = found["protocol"]
-    assert said["split"]["split"]["kind"] == "time"
-    assert said["split"]["test_time"]["seconds"] > said["split"]["validation_time"]["seconds"]
-    assert said["known"] == "train and validation"
-    assert said["candidates"].startswith("all 40 tracks")
-    assert said["users_judged"] <= USERS
-    assert said["ties"] == "by smaller track id"
-    assert said["systems"]["towers"][0]["fingerprint"] == "seed 0"
-    assert set(said["systems"]["item-kNN"][0]["parameters"]) == {"neighbours", "weights"}
-    assert said["systems"]["recent popularity"][0]["tried"]
-    assert said["versions"]["audiomae"]
-    assert said["pairs_dropped_as_played_before"] > 0
-    assert sum(said["groups"].values()) == ITEMS
-    assert {"validation", "ndcg@10"} <= {said["tuning"]["on"], said["tuning"]["measure"]}
-
-
-def test_cold_tracks_are_judged_in_the_catalogue_and_by_themselves(result):
-    found, _ = result
-    assert "cold tracks" in found["parts"]
-    assert "cold tracks among themselves" in found["parts"]
-    full, alone = (
-        found["parts"][name]["systems"]["random"]["recall@10"]["mean"]
-        for name in ("cold tracks", "cold tracks among themselves")
-    )
-    assert alone >= full
-
-
-def test_probabilities_are_calibrated_on_validation_and_judged_later(result):
-    found, out = result
-    kinds = found["calibration"]["systems"]["towers"]
-    assert set(kinds) == {"as trained", "platt", "isotonic"}
-    assert set(kinds["platt"]) == {"log_loss", "normalised_entropy", "calibration_error"}
-    assert load_calibrator(out.parent / "calibrator.json").to_json() == found["calibration"]["platt"]
-
-
-def test_the_tables_are_written_beside_the_result(result):
-    _, out = result
-    text = out.with_suffix(".md").read_text()
-    assert "| system | recall@5 |" in text
-    assert "| item-kNN |" in text
-    assert "95 % intervals" in text
-
-
-def test_seeds_are_pooled_and_others_stand_beside(trained, tmp_path, capsys):
-    seeds = (trained, make_recommender(tmp_path / "rec_seed1", seed=1))
-    beside = make_recommender(tmp_path / "rec_mel", seed=2)
-    out = tmp_path / "evaluation.json"
-    evaluate(EvaluateSettings(seeds, (beside,), baselines=(), out=str(out), ks=(10,), draws=50))
-    found = json.loads(out.read_text())
-    systems = found["parts"]["all"]["systems"]
-    assert set(systems) == {"towers", "rec_mel"}
-    assert systems["towers"]["ndcg@10"]["deviation_over_seeds"] >= 0
-    assert systems["rec_mel"]["ndcg@10"]["deviation_over_seeds"] is None
-    assert len(found["protocol"]["systems"]["towers"]) == 2
-    assert "±" in capsys.readouterr().out
-
-
-def test_a_recommender_of_another_split_is_refused(trained, tmp_path):
-    other = make_recommender(tmp_path / "other", config=SplitSettings(validation=0.1, test=0.1))
-    with pytest.raises(
-        FingerprintError, match=r"other: its plays and tracks \(\w+\) are not those of the first"
-    ):
-        evaluate(EvaluateSettings((trained,), (other,), baselines=()))
-
-
-def test_tables_without_time_leave_recent_popularity_out(tmp_path, capsys):
-    plays = draw_plays()
-    timeless = Interactions.build(plays.user_ids, plays.track_ids, plays.users, plays.tracks)
-    folder = make_recommender(
-        tmp_path / "rec", config=SplitSettings("per_user", validation=0.2, test=0.2), plays=timeless
-    )
-    out = tmp_path / "evaluation.json"
-    evaluate(EvaluateSettings((folder,), baselines=("recent", "random"), out=str(out), draws=20))
-    assert "left out: recent (the split is not by time, so nothing is recent)" in capsys.readouterr().err
-    assert json.loads(out.read_text())["protocol"]["left_out"].keys() == {"recent"}
-
-
-def test_later_plays_judge_a_recommender_trained_on_all(tmp_path):
-    plays = draw_plays()
-    folder = make_recommender(tmp_path / "rec", config=SplitSettings("none"))
-    with pytest.raises(
-        DataError, match=r"rec: its test slice holds 0 plays; at least one is needed\. Train with"
-    ):
-        evaluate(EvaluateSettings((folder,), baselines=()))
-    last = int(plays.times.max())
-    rows = [("u00", "t01", last + 9), ("u00", "t02", last), ("new", "t03", last + 9), ("u01", "tX", last + 9)]
-    later = tmp_path / "later.csv"
-    later.write_text("user_id,track_id,timestamp\n" + "".join(f"{u},{t},{s}\n" for u, t, s in rows))
-    out = tmp_path / "evaluation.json"
-    evaluate(
-        EvaluateSettings(
-            (folder,), interactions=str(later), baselines=("popularity",), out=str(out), draws=20
-        )
-    )
-    found = json.loads(out.read_text())
-    assert found["protocol"]["judged_on"] == "later.csv"
-    assert found["protocol"]["plays_of_tracks_not_in_the_catalogue"] == 1
-    assert found["protocol"]["plays_not_after_the_known_ones"] == 1
-    assert found["parts"]["cold users"]["users"] == 1
-    assert found["protocol"]["tuning"]["on"] == "nothing: defaults"
-    assert found["calibration"] == {"note": "no validation slice to calibrate on"}
-
-
-@pytest.mark.skipif(not implicit_is_there(), reason="implicit (extra bench) is not installed")
-def test_factorisations_stand_beside_untuned(trained, tmp_path):
-    out = tmp_path / "evaluation.json"
-    evaluate(
-        EvaluateSettings((trained,), baselines=("ials", "bpr"), tune=False, out=str(out), ks=(10,), draws=20)
-    )
-    found = json.loads(out.read_text())
-    assert {"iALS", "BPR"} <= set(found["parts"]["all"]["systems"])
-    assert found["protocol"]["systems"]["iALS"][0]["tried"] == []
-
-
-def test_a_recommender_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(MissingError, match=r"protocol\.json: no such file"):
-        evaluate(EvaluateSettings((str(tmp_path / "rec"),)))
-    with pytest.raises(ConfigError, match=r"no recommender named; give a folder of audiomae train-towers\."):
-        evaluate(EvaluateSettings())
-
-
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"draws": 0}, "draws is 0; it must be at least 1."),
-        ({"ks": ()}, r"ks is \[\]; give list lengths of 1 or more"),
-        ({"baselines": ("svd",)}, "no baseline 'svd'; there are random, popularity"),
-        ({"tuning_measure": "map@10"}, "tuning_measure is 'map@10'; give recall, ndcg"),
-    ],
+from audiomae.cli.evaluate import show
+from audiomae.recommend.evaluation.bootstrap import Interval
+from audiomae.recommend.evaluation.results import (
+    CalibrationResult,
+    EvaluateResult,
+    EvaluationProtocol,
+    Measure,
+    PartResult,
 )
-def test_settings_out_of_range_are_refused(settings, text):
-    with pytest.raises(ConfigError, match=text):
-        EvaluateSettings(**settings)
+
+
+def make_result() -> EvaluateResult:
+    protocol = EvaluationProtocol(
+        split={},
+        judged_on="the test slice",
+        known="train",
+        fingerprint="f",
+        relevant="new tracks",
+        users_judged=1234,
+        pairs_to_be_found=5678,
+        pairs_dropped_as_played_before=0,
+        candidates="all 40 tracks of the catalogue",
+        groups={},
+        group_meaning="",
+        ties="",
+        fitted_on="train",
+        ks=[5, 10],
+        intervals="",
+        differences="",
+        tuning={},
+        systems={},
+        left_out={},
+        seed=0,
+        versions={},
+        seconds=1.0,
+    )
+    names = ("recall@10", "ndcg@5")
+    measures = [{name: Measure(mean, mean - 0.1, mean + 0.1) for name in names} for mean in (0.5, 0.2)]
+    gap = {name: Interval(0.3, 0.1, 0.5) for name in names}
+    part = PartResult(1234, dict(zip(("towers", "popularity"), measures, strict=True)), {"popularity": gap})
+    return EvaluateResult(protocol, {"all": part}, {}, CalibrationResult("no validation slice"))
+
+
+def test_people_read_who_was_judged_how_well_and_what_is_surely_better(capsys):
+    show(make_result())
+    said = capsys.readouterr().out
+    assert "1,234 users and 5,678 tracks that are new to them" in said
+    assert "All users (1,234 users; 95 % intervals)" in said
+    assert "0.5000 [0.4000, 0.6000]" in said
+    assert "towers is better than popularity (ndcg@5 +0.3000, between +0.1000 and +0.5000)." in said

@@ -19,7 +19,7 @@ from audiomae.recommend.catalogue.files import Parts, read_version, write_versio
 from audiomae.recommend.catalogue.index import Index, search_vectors
 from audiomae.recommend.catalogue.inverted_lists import InvertedLists
 from audiomae.recommend.catalogue.items import (
-    ItemTower,
+    ItemEmbedder,
     ItemVectors,
     embed_content,
     first_plays,
@@ -28,7 +28,7 @@ from audiomae.recommend.catalogue.items import (
 )
 from audiomae.vectors.search import unit_rows
 
-__all__ = ["Catalogue", "ItemTower", "ItemVectors", "log_prior_of"]
+__all__ = ["Catalogue", "ItemEmbedder", "ItemVectors", "log_prior_of"]
 
 _ORIGIN = (
     "towers_fingerprint",
@@ -60,7 +60,7 @@ class Catalogue:
         cls,
         folder: Path | str,
         content: Content,
-        model: ItemTower,
+        model: ItemEmbedder,
         train: Interactions,
         *,
         gamma: float = 1.0,

@@ -16,7 +16,7 @@ from audiomae.errors import DataError, FingerprintError
 from audiomae.listening.content import Content
 from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.catalogue.files import Parts, merge_parts
-from audiomae.recommend.catalogue.items import ItemTower, embed_content
+from audiomae.recommend.catalogue.items import ItemEmbedder, embed_content
 
 __all__ = ["Change", "add_tracks", "remove_tracks", "replace_tracks"]
 
@@ -37,7 +37,7 @@ class Change(NamedTuple):
     """Tracks to add that were there already, with the same vectors."""
 
 
-def add_tracks(folder: Path | str, content: Content, model: ItemTower) -> Change:
+def add_tracks(folder: Path | str, content: Content, model: ItemEmbedder) -> Change:
     """Add tracks that are not in the catalogue yet; they have no play, so the prior of such tracks.
 
     Tracks that are there with the same vectors are left as they are, so an addition may be run again.
@@ -62,7 +62,7 @@ def add_tracks(folder: Path | str, content: Content, model: ItemTower) -> Change
         return Change(after, len(now), added, there)
 
 
-def replace_tracks(folder: Path | str, content: Content, model: ItemTower) -> Change:
+def replace_tracks(folder: Path | str, content: Content, model: ItemEmbedder) -> Change:
     """Give tracks of the catalogue new vectors and tags; their plays stay.
 
     Raises:
@@ -113,7 +113,7 @@ def _carry(now: Catalogue, kept: NDArray[np.bool_], parts: Parts) -> Catalogue:
     return now.rewrite(replace(parts, queries=now.parts.queries, lists=lists), settings)
 
 
-def _check_origin(now: Catalogue, content: Content, model: ItemTower) -> None:
+def _check_origin(now: Catalogue, content: Content, model: ItemEmbedder) -> None:
     if model.fingerprint != now.meta["towers_fingerprint"]:
         raise FingerprintError(
             f"{now.folder}: was made with towers {now.meta['towers_fingerprint']}, these are "

@@ -17,7 +17,7 @@ from audiomae.recommend.catalogue.files import Parts
 from audiomae.recommend.towers.model import TowerModel
 
 __all__ = [
-    "ItemTower",
+    "ItemEmbedder",
     "ItemVectors",
     "embed_content",
     "first_plays",
@@ -38,7 +38,7 @@ class ItemVectors(Protocol):
         """What a user's history is made of."""
 
 
-class ItemTower(Protocol):
+class ItemEmbedder(Protocol):
     """What the catalogue asks of a tower model."""
 
     @property
@@ -103,7 +103,7 @@ def first_plays(train: Interactions) -> NDArray[np.int64]:
 
 
 def embed_content(
-    content: Content, model: ItemTower, plays: NDArray[np.int64], first_seen: NDArray[np.int64]
+    content: Content, model: ItemEmbedder, plays: NDArray[np.int64], first_seen: NDArray[np.int64]
 ) -> Parts:
     """Return the rows of a catalogue for some content.
 

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 from scipy.special import expit
 
-from audiomae.disk.files import read_json, write_json
 from audiomae.errors import DataError
 
-__all__ = [
-    "Calibrator",
-    "Isotonic",
-    "Platt",
-    "calibration_error",
-    "judge_probabilities",
-    "load_calibrator",
-    "log_loss",
-    "normalised_entropy",
-]
+__all__ = ["Isotonic", "Platt", "ProbabilityScores", "judge_probabilities"]
 
-FORMAT = "audiomae-calibrator/1"
 SMALLEST = 1e-12
 """Probabilities are kept this far from 0 and 1, so that one sure mistake does not make a loss infinite."""
 
@@ -63,15 +50,30 @@ def calibration_error(
     return float(np.abs(gaps).sum() / len(p))
 
 
+@dataclass(frozen=True)
+class ProbabilityScores:
+    """How good probabilities are; less is better.
+
+    Attributes:
+        log_loss: Mean of -log(probability of what happened), in nats.
+        normalised_entropy: The same over that of always saying the share of positives.
+        calibration_error: |mean probability - share of positives| over bins of equal mass.
+    """
+
+    log_loss: float
+    normalised_entropy: float
+    calibration_error: float
+
+
 def judge_probabilities(
     probabilities: NDArray[np.floating], labels: NDArray[np.bool_], *, bins: int = 15
-) -> dict[str, float]:
-    """Return log_loss, normalised_entropy and calibration_error together."""
-    return {
-        "log_loss": log_loss(probabilities, labels),
-        "normalised_entropy": normalised_entropy(probabilities, labels),
-        "calibration_error": calibration_error(probabilities, labels, bins=bins),
-    }
+) -> ProbabilityScores:
+    """Return all three measures of probabilities."""
+    return ProbabilityScores(
+        log_loss(probabilities, labels),
+        normalised_entropy(probabilities, labels),
+        calibration_error(probabilities, labels, bins=bins),
+    )
 
 
 class Calibrator(ABC):
@@ -80,14 +82,6 @@ class Calibrator(ABC):
     @abstractmethod
     def __call__(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the probability of each score, the same shape."""
-
-    @abstractmethod
-    def to_json(self) -> dict[str, Any]:
-        """Return what a JSON file holds of it."""
-
-    def save(self, path: Path | str) -> None:
-        """Write it as JSON, atomically."""
-        write_json(path, {"format": FORMAT, **self.to_json()})
 
 
 @dataclass(frozen=True)
@@ -137,10 +131,6 @@ class Platt(Calibrator):
         p: NDArray[np.float64] = expit(self.slope * scores.astype(np.float64) + self.intercept)
         return p
 
-    def to_json(self) -> dict[str, Any]:
-        """See `Calibrator.to_json`."""
-        return {"kind": "platt", **asdict(self)}
-
 
 @dataclass(frozen=True)
 class Isotonic(Calibrator):
@@ -178,30 +168,6 @@ class Isotonic(Calibrator):
         """See `Calibrator.__call__`."""
         p: NDArray[np.float64] = np.interp(scores.astype(np.float64), self.scores, self.probabilities)
         return p
-
-    def to_json(self) -> dict[str, Any]:
-        """See `Calibrator.to_json`."""
-        return {"kind": "isotonic", "scores": list(self.scores), "probabilities": list(self.probabilities)}
-
-
-def load_calibrator(path: Path | str) -> Calibrator:
-    """Read what `Calibrator.save` wrote.
-
-    Raises:
-        MissingError: If the file is not there or is cut short.
-        DataError: If it holds something else.
-    """
-    saved = read_json(path, format=FORMAT)
-    try:
-        if saved["kind"] == "platt":
-            return Platt(float(saved["slope"]), float(saved["intercept"]))
-        if saved["kind"] == "isotonic":
-            return Isotonic(tuple(map(float, saved["scores"])), tuple(map(float, saved["probabilities"])))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: no calibrator in it ({error}). Run `audiomae evaluate` again.") from error
-    raise DataError(
-        f"{path}: kind is {saved['kind']!r}, not 'platt' or 'isotonic'. Run `audiomae evaluate` again."
-    )
 
 
 def _count_positives(labels: NDArray[np.bool_]) -> int:

@@ -16,14 +16,14 @@ from audiomae.disk.files import fingerprint_of
 from audiomae.errors import DataError
 from audiomae.listening.tables import Interactions, TableSettings, read_interactions
 from audiomae.recommend.artists import code_artists
-from audiomae.recommend.evaluation.judge import Ground, lay_ground
+from audiomae.recommend.evaluation.data import EvaluationData, prepare_data
 from audiomae.recommend.folder import SLICES, RecommenderFolder
 
-__all__ = ["JudgedPlays"]
+__all__ = ["EvaluationPlays"]
 
 
 @dataclass(frozen=True)
-class JudgedPlays:
+class EvaluationPlays:
     """Slices with the same vocabularies; tracks are rows of the catalogue.
 
     Attributes:
@@ -49,7 +49,7 @@ class JudgedPlays:
     fingerprint: str
 
     @classmethod
-    def open(cls, folder: Path | str, interactions: str | None = None) -> JudgedPlays:
+    def open(cls, folder: Path | str, interactions: str | None = None) -> EvaluationPlays:
         """Read the tables of a recommender.
 
         Args:
@@ -100,28 +100,28 @@ class JudgedPlays:
             fingerprint,
         )
 
-    def ground(self, ks: list[int]) -> Ground:
+    def data(self, ks: list[int]) -> EvaluationData:
         """Return what the lists are judged by.
 
         Raises:
             DataError: If every later play is of a track that its user had played before.
         """
-        ground = lay_ground(self.train, self.known, self.later, self.artists, until=self.later_time, ks=ks)
-        if not ground.parts:
+        data = prepare_data(self.train, self.known, self.later, self.artists, until=self.later_time, ks=ks)
+        if not data.parts:
             raise DataError(
                 f"all {len(self.later)} plays to be found are of tracks their users had played before; nothing new "
                 "is left to recommend. Judge on a later or larger slice."
             )
-        return ground
+        return data
 
-    def validation_ground(self, ks: list[int]) -> Ground | None:
+    def validation_data(self, ks: list[int]) -> EvaluationData | None:
         """Return what baselines are tuned by; None where the validation slice holds nothing new."""
         if not len(self.validation):
             return None
-        ground = lay_ground(
+        data = prepare_data(
             self.train, self.train, self.validation, self.artists, until=self.validation_time, ks=ks
         )
-        return ground if ground.parts else None
+        return data if data.parts else None
 
 
 def _align_all(

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.catalogue.mapped_rows import UnitRows
-from audiomae.recommend.evaluation.baselines.popularity import Situation
+from audiomae.recommend.evaluation.baselines.baseline import Context
 from audiomae.recommend.evaluation.lists import BlockLister, DotScorer
 from audiomae.recommend.folder import RecommenderFolder
 from audiomae.recommend.serving.engine import Engine
 from audiomae.recommend.serving.users import UserReader
 from audiomae.recommend.towers.model import TowerModel
 
-__all__ = ["ServedLister", "TrainedTowers", "names_of", "read_listeners"]
+__all__ = ["ServedLister", "TrainedTowers"]
 
 USER_BLOCK = 32
 
@@ -54,7 +54,7 @@ class TrainedTowers:
         pa.default_memory_pool().release_unused()
         return cls(model, catalogue, users, meta)
 
-    def lister(self, name: str, now: Situation, *, prior: bool = True) -> BlockLister:
+    def lister(self, name: str, now: Context, *, prior: bool = True) -> BlockLister:
         """Return what lists by scale·cosine + gamma·log q over the whole catalogue, exactly.
 
         Args:
@@ -62,11 +62,11 @@ class TrainedTowers:
             now: What is known, and the users.
             prior: Whether gamma·log q is added.
         """
-        reader = read_listeners(self.model, self.catalogue, self.users, now)
+        reader = _reader_in(self.model, self.catalogue, self.users, now)
         vectors = np.empty((len(now.users), self.catalogue.dim), np.float32)
         for start in range(0, len(now.users), USER_BLOCK):
             users = now.users[start : start + USER_BLOCK]
-            vectors[start : start + USER_BLOCK] = reader.known(names_of(now, users)).vectors
+            vectors[start : start + USER_BLOCK] = reader.known(_names_of(now, users)).vectors
         scale, gamma = float(self.meta["scale"]), float(self.meta["gamma"])
         bias = (gamma * self.catalogue.log_prior).astype(np.float32) if prior and gamma else None
         queries = (scale * vectors).astype(np.float32)
@@ -74,8 +74,8 @@ class TrainedTowers:
         return BlockLister(name, scorer, now.heard)
 
 
-def read_listeners(model: TowerModel, catalogue: Catalogue, users: pa.Table, now: Situation) -> UserReader:
-    """Return users as towers see them in a situation; of one they have never met no field is known."""
+def _reader_in(model: TowerModel, catalogue: Catalogue, users: pa.Table, now: Context) -> UserReader:
+    """Return users as towers see them in a context; of one they have never met no field is known."""
     met = set(users["user_id"].to_pylist())
     missing = [name for name in now.known.user_ids if name not in met]
     if missing:
@@ -93,10 +93,10 @@ class ServedLister:
         now: What is known, and the users.
     """
 
-    def __init__(self, name: str, recommender: Engine, now: Situation) -> None:
+    def __init__(self, name: str, recommender: Engine, now: Context) -> None:
         self.name = name
         self._now = now
-        reader = read_listeners(recommender.model, recommender.catalogue, recommender.reader.users, now)
+        reader = _reader_in(recommender.model, recommender.catalogue, recommender.reader.users, now)
         self._recommender = replace(recommender, reader=reader)
 
     def top(
@@ -107,13 +107,13 @@ class ServedLister:
         ranker = self._recommender.ranker
         count = k if ranker is None else max(k, int(ranker.meta["candidates"]))
         for start in range(0, len(users), USER_BLOCK):
-            listeners = self._recommender.reader.known(names_of(self._now, users[start : start + USER_BLOCK]))
-            found = self._recommender.retrieve_candidates(listeners, count, where=allowed)
-            rows = self._recommender.rank(listeners, found).rows[:, :k]
+            some = self._recommender.reader.known(_names_of(self._now, users[start : start + USER_BLOCK]))
+            found = self._recommender.retrieve_candidates(some, count, where=allowed)
+            rows = self._recommender.rank(some, found).rows[:, :k]
             lists[start : start + USER_BLOCK, : rows.shape[1]] = rows
         return lists
 
 
-def names_of(now: Situation, users: NDArray[np.int64]) -> list[str]:
+def _names_of(now: Context, users: NDArray[np.int64]) -> list[str]:
     """Return the ids of user codes."""
     return [now.known.user_ids[user] for user in users]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from audiomae.recommend.evaluation.baselines.popularity import Baseline, Fitted
+from audiomae.recommend.evaluation.baselines.baseline import Baseline, Fitted
 
 __all__ = ["Tuned", "tune"]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FEATURES", "Items", "Listener", "describe_candidates", "hide_plays"]
+__all__ = ["FEATURES", "Items", "UserProfile", "describe_candidates", "hide_plays"]
 
 FEATURES = (
     "retrieval",
@@ -42,7 +42,7 @@ class Items(NamedTuple):
     """Second at which the list is made; ages are unknown without."""
 
 
-class Listener(NamedTuple):
+class UserProfile(NamedTuple):
     """What is known of one user when the list is made."""
 
     vector: NDArray[np.float32]
@@ -56,13 +56,13 @@ class Listener(NamedTuple):
 
 
 def describe_candidates(
-    items: Items, listener: Listener, rows: NDArray[np.int64], scores: NDArray[np.floating]
+    items: Items, user: UserProfile, rows: NDArray[np.int64], scores: NDArray[np.floating]
 ) -> NDArray[np.float32]:
     """Return the ranker's table for one user.
 
     Args:
         items: The catalogue.
-        listener: The user.
+        user: The user.
         rows: Candidates, (candidates,).
         scores: Their retrieval scores, (candidates,).
 
@@ -75,17 +75,17 @@ def describe_candidates(
     table = np.full((len(rows), len(FEATURES)), np.nan)
     unit = items.unit[rows].astype(np.float64)
     table[:, 0] = scores
-    table[:, 1] = np.einsum("ij,j->i", unit, listener.vector.astype(np.float64))
+    table[:, 1] = np.einsum("ij,j->i", unit, user.vector.astype(np.float64))
     table[:, 2] = np.log1p(items.plays[rows])
     if items.now is not None:
         seen = items.first_seen[rows]
         table[:, 3] = np.where(seen >= 0, np.maximum(items.now - seen, 0) / _DAY, np.nan)
-    if len(listener.recent):
-        cosines = unit @ items.unit[listener.recent].astype(np.float64).T
+    if len(user.recent):
+        cosines = unit @ items.unit[user.recent].astype(np.float64).T
         table[:, 4], table[:, 5] = cosines.max(axis=1), cosines.mean(axis=1)
-    if len(listener.heard):
-        table[:, 6] = _artist_shares(items.artists, listener, rows)
-    table[:, 7] = np.log1p(len(listener.heard))
+    if len(user.heard):
+        table[:, 6] = _artist_shares(items.artists, user, rows)
+    table[:, 7] = np.log1p(len(user.heard))
     table[np.ix_(items.plays[rows] == 0, _OF_PLAYS)] = np.nan
     return table.astype(np.float32)
 
@@ -109,10 +109,10 @@ def hide_plays(
 
 
 def _artist_shares(
-    artists: NDArray[np.int64], listener: Listener, rows: NDArray[np.int64]
+    artists: NDArray[np.int64], user: UserProfile, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    known, places = np.unique(artists[listener.heard], return_inverse=True)
-    weights = np.log1p(listener.weights.astype(np.float64))
+    known, places = np.unique(artists[user.heard], return_inverse=True)
+    weights = np.log1p(user.weights.astype(np.float64))
     shares = np.bincount(places, weights) / weights.sum()
     asked = artists[rows]
     place = np.minimum(np.searchsorted(known, asked), len(known) - 1)

@@ -14,7 +14,7 @@ from audiomae.errors import DataError
 from audiomae.listening.tables import Interactions
 from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.catalogue.mapped_rows import take_rows
-from audiomae.recommend.ranking.features import Listener
+from audiomae.recommend.ranking.features import UserProfile
 from audiomae.recommend.towers.histories import Histories
 from audiomae.recommend.towers.model import TowerModel
 
@@ -30,7 +30,7 @@ class Users(NamedTuple):
     """User ids; "new" for one who has none."""
     vectors: NDArray[np.float32]
     """Of length 1, (users, dim)."""
-    known: list[Listener]
+    known: list[UserProfile]
     """What is known of each."""
     heard: list[NDArray[np.int64]]
     """Rows of the tracks each has heard, sorted."""
@@ -137,7 +137,7 @@ class UserReader:
         codes: NDArray[np.int64],
     ) -> Users:
         vectors = np.empty((len(names), self.model.dim), np.float32)
-        known: list[Listener] = []
+        known: list[UserProfile] = []
         heard: list[NDArray[np.int64]] = []
         for first in range(0, len(names), _BLOCK):
             part = slice(first, first + _BLOCK)
@@ -148,6 +148,6 @@ class UserReader:
             for place, code in enumerate(codes[part].tolist()):
                 rows, weights = histories.plays_of(code)
                 recent = np.unique(history.tracks[place][history.weights[place] > 0])
-                known.append(Listener(vectors[first + place], recent, rows, weights))
+                known.append(UserProfile(vectors[first + place], recent, rows, weights))
                 heard.append(np.unique(rows))
         return Users(names, vectors, known, heard)

@@ -7,7 +7,7 @@ import pytest
 
 from audiomae.disk.files import read_json, write_json
 from audiomae.errors import FingerprintError
-from audiomae.recommend.evaluation.baselines.popularity import Situation
+from audiomae.recommend.evaluation.baselines.baseline import Context
 from audiomae.recommend.evaluation.served import ServedLister, TrainedTowers
 from audiomae.recommend.folder import RecommenderFolder
 from audiomae.recommend.serving.engine import Engine
@@ -19,7 +19,7 @@ SLICES = ("train", "validation")
 
 def situation(folder, track_ids, *, slices=SLICES, until=None):
     known = join_plays([RecommenderFolder(folder).read_plays(name) for name in slices], track_ids)
-    return Situation(known, np.arange(0, len(known.user_ids), 3), until)
+    return Context(known, np.arange(0, len(known.user_ids), 3), until)
 
 
 @pytest.mark.parametrize("size", ["small_recommender", "larger_recommender"])
@@ -48,7 +48,7 @@ def test_a_user_the_towers_never_met_gets_a_list(small_recommender):
     known = join_plays([RecommenderFolder(small_recommender).read_plays("train")], towers.catalogue.track_ids)
     known = known.align(towers.catalogue.track_ids, sorted([*known.user_ids, "stranger"]))
     users = np.array([known.user_ids.index("stranger")])
-    lists = towers.lister("towers", Situation(known, users)).top(users, 5)
+    lists = towers.lister("towers", Context(known, users)).top(users, 5)
     assert (lists >= 0).all()
 
 

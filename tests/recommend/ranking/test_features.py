@@ -6,7 +6,7 @@ import pytest
 from audiomae.recommend.ranking.features import (
     FEATURES,
     Items,
-    Listener,
+    UserProfile,
     describe_candidates,
     hide_plays,
 )
@@ -26,10 +26,10 @@ def items(**changes: object) -> Items:
     return Items(**{**about, **changes})
 
 
-def listener(heard: list[int], weights: list[float] | None = None) -> Listener:
+def listener(heard: list[int], weights: list[float] | None = None) -> UserProfile:
     given = np.array(weights or [1] * len(heard), np.float32)
     rows = np.array(heard, np.int64)
-    return Listener(np.array([1, 0], np.float32), np.unique(rows), rows, given)
+    return UserProfile(np.array([1, 0], np.float32), np.unique(rows), rows, given)
 
 
 def column(table: np.ndarray, name: str) -> list[float]:
@@ -74,7 +74,7 @@ def test_rows_do_not_depend_on_the_rows_beside_them():
     draw = np.random.default_rng(0)
     unit = draw.normal(size=(400, 64)).astype(np.float32)
     many = Items(unit, np.ones(400, np.int64), np.zeros(400, np.int64), np.zeros(400, np.int64), 9)
-    one = Listener(unit[0], np.arange(50), np.arange(50), np.ones(50, np.float32))
+    one = UserProfile(unit[0], np.arange(50), np.arange(50), np.ones(50, np.float32))
     whole = describe_candidates(many, one, np.arange(400), np.zeros(400))
     again = describe_candidates(many, one, np.arange(400), np.zeros(400))
     assert whole.tobytes() == again.tobytes()

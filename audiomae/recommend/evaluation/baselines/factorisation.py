@@ -16,13 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from audiomae.recommend.evaluation.baselines.popularity import (
-    Fitted,
-    Popularity,
-    Situation,
-    as_weights,
-    weight_kinds,
-)
+from audiomae.recommend.evaluation.baselines.baseline import Context, Fitted, as_weights, weight_kinds
+from audiomae.recommend.evaluation.baselines.popularity import Popularity
 from audiomae.recommend.evaluation.lists import BlockLister, DotScorer, FallbackLister, Lister
 
 __all__ = ["Bpr", "Ials", "implicit_is_there"]
@@ -36,8 +31,8 @@ def implicit_is_there() -> bool:
 class Ials:
     """Alternating least squares on confidences 1 or log(1 + weight), times alpha.
 
-    A user's vector is worked out anew from his known plays. It lists tracks played in training only; users of no known
-    play get the popularity list.
+    A user's vector is worked out anew from their known plays. It lists tracks played in training only; users of no
+    known play get the popularity list.
 
     Args:
         train: Summed weights, users × tracks.
@@ -73,7 +68,7 @@ class Ials:
             model.fit(as_weights(self._train, parameters["weights"]), show_progress=False)
         listed = _columns_played(self._train)
 
-        def lister(now: Situation) -> Lister:
+        def lister(now: Context) -> Lister:
             users = now.users[now.knows[now.users]]
             mine = as_weights(now.heard, parameters["weights"])[users]
             with _one_blas_thread():
@@ -124,7 +119,7 @@ class Bpr:
         listed = _columns_played(self._train)
         trained = np.diff(self._train.indptr) > 0
 
-        def lister(now: Situation) -> Lister:
+        def lister(now: Context) -> Lister:
             users = np.arange(len(model.user_factors))
             scorer = DotScorer(users, model.user_factors, model.item_factors, listed=listed)
             return FallbackLister(

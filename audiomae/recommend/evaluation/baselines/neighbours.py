@@ -1,4 +1,4 @@
-"""Baselines that look for what is near to what a user heard: by listeners (item-kNN) or by content (content-kNN)."""
+"""Baselines that look for what is near to what a user played: by shared users (item-kNN) or content (content-kNN)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
 from audiomae.listening.tables import Interactions
-from audiomae.recommend.evaluation.baselines.popularity import (
-    Fitted,
-    Popularity,
-    Situation,
-    as_weights,
-    weight_kinds,
-)
+from audiomae.recommend.evaluation.baselines.baseline import Context, Fitted, as_weights, weight_kinds
+from audiomae.recommend.evaluation.baselines.popularity import Popularity
 from audiomae.recommend.evaluation.lists import BlockLister, BlockScorer, DotScorer, FallbackLister, Lister
 
 __all__ = ["ContentNeighbours", "ItemNeighbours", "keep_largest", "nearest_items"]
@@ -26,7 +21,7 @@ BLOCK_CELLS = 1_000_000
 
 
 class ItemNeighbours:
-    """Item-kNN: the cosine between tracks' listeners; a user's score is the sum over what he heard.
+    """Item-kNN: the cosine between tracks' users; a user's score is the sum over what they played.
 
     Each heard track speaks for its `neighbours` most similar ones. Users of no known play get the popularity list.
 
@@ -52,7 +47,7 @@ class ItemNeighbours:
             self._nearest = {kind: nearest_items(as_weights(self._train, kind), max(self._sizes))}
         neighbours = keep_largest(self._nearest[kind], parameters["neighbours"])
 
-        def lister(now: Situation) -> Lister:
+        def lister(now: Context) -> Lister:
             scorer = SparseScorer(as_weights(now.heard, kind), neighbours)
             return FallbackLister(
                 BlockLister(self.name, scorer, now.heard), Popularity().fit({})(now), now.knows
@@ -86,7 +81,7 @@ class ContentNeighbours:
     def fit(self, parameters: dict[str, Any]) -> Fitted:  # noqa: ARG002
         """See `Baseline.fit`."""
 
-        def lister(now: Situation) -> Lister:
+        def lister(now: Context) -> Lister:
             users = now.users
             means = as_weights(now.heard, "binary")[users] @ self._vectors
             norms = np.linalg.norm(means, axis=1, keepdims=True)
@@ -110,7 +105,7 @@ def nearest_items(pairs: csr_matrix, count: int) -> csr_matrix:
     columns.data /= np.repeat(np.where(norms > 0, norms, 1), np.diff(columns.indptr))
     items = columns.shape[1]
     other = columns.tocsr()
-    # What a block can meet at most: for each listener of an item, all he heard.
+    # What a block can meet at most: for each user of an item, all they played.
     met = np.cumsum(np.asarray((pairs != 0).T.astype(np.int64) @ np.diff(other.indptr)).ravel())
     parts, start = [], 0
     while start < items:

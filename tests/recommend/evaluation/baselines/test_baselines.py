@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from audiomae.listening.tables import Interactions
+from audiomae.recommend.evaluation.baselines.baseline import Context, as_weights, count_users, weight_kinds
 from audiomae.recommend.evaluation.baselines.factorisation import Bpr, Ials, implicit_is_there
 from audiomae.recommend.evaluation.baselines.neighbours import (
     ContentNeighbours,
@@ -13,16 +14,7 @@ from audiomae.recommend.evaluation.baselines.neighbours import (
     keep_largest,
     nearest_items,
 )
-from audiomae.recommend.evaluation.baselines.popularity import (
-    DAY,
-    Popularity,
-    Random,
-    RecentPopularity,
-    Situation,
-    as_weights,
-    count_listeners,
-    weight_kinds,
-)
+from audiomae.recommend.evaluation.baselines.popularity import DAY, Popularity, Random, RecentPopularity
 
 needs_implicit = pytest.mark.skipif(not implicit_is_there(), reason="implicit (extra bench) is not installed")
 
@@ -43,7 +35,7 @@ def checkerboard(size=20):
 
 
 def everyone(plays, until=None):
-    return Situation(plays, np.arange(len(plays.user_ids)), until)
+    return Context(plays, np.arange(len(plays.user_ids)), until)
 
 
 def expect_own_number_first(lister, size=20):
@@ -107,14 +99,14 @@ def test_users_of_no_known_play_get_the_popularity_list():
 
 def test_popularity_counts_listeners_not_plays_and_leaves_out_what_was_heard():
     plays = build([0, 0, 0, 1, 2], [0, 0, 0, 1, 1], times=[1, 2, 3, 4, 5])
-    assert count_listeners(plays).tolist() == [1, 2]
+    assert count_users(plays).tolist() == [1, 2]
     lister = Popularity().fit({})(everyone(plays))
     assert lister.top(np.array([0, 1]), 2).tolist() == [[1, -1], [0, -1]]
 
 
 def test_recent_popularity_looks_back_the_given_days():
     plays = build([0, 1, 2, 3], [0, 0, 1, 2], times=[0, 0, 9 * DAY, 10 * DAY], shape=(5, 4))
-    now = Situation(plays, np.array([4]), 10 * DAY + 1)
+    now = Context(plays, np.array([4]), 10 * DAY + 1)
     lists = {
         days: RecentPopularity().fit({"days": days})(now).top(np.array([4]), 4)[0] for days in (1, 3, 30)
     }
@@ -136,7 +128,7 @@ def test_recent_popularity_sees_no_play_at_or_after_the_split():
     for days in (1, 30):
         one, other = (
             RecentPopularity()
-            .fit({"days": days})(Situation(plays, np.array([2]), until))
+            .fit({"days": days})(Context(plays, np.array([2]), until))
             .scorer.score(np.array([2]), slice(0, 3))
             for plays in (early, late)
         )

@@ -1,4 +1,4 @@
-"""Examples that probabilities are fitted and judged on: what was played later, and what was not."""
+"""Pairs of user and item that probabilities are fitted and judged on: what was played later, and what was not."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from audiomae.recommend.evaluation.lists import BlockScorer
 from audiomae.recommend.evaluation.metrics import Truth
 
-__all__ = ["Examples", "draw_examples", "score_examples"]
+__all__ = ["LabelledPairs", "draw_pairs", "score_pairs"]
 
 ROUNDS = 100
 BLOCK = 8192
 
 
-class Examples(NamedTuple):
+class LabelledPairs(NamedTuple):
     """Users and items, and whether one played the other."""
 
     users: NDArray[np.int64]
@@ -27,9 +27,9 @@ class Examples(NamedTuple):
     """True for a play."""
 
 
-def draw_examples(
+def draw_pairs(
     truth: Truth, engaged: Truth, *, negatives: int, generator: np.random.Generator
-) -> Examples:
+) -> LabelledPairs:
     """Return every relevant pair, and for each some items drawn evenly from those its user never engaged with.
 
     Args:
@@ -57,10 +57,10 @@ def draw_examples(
     kept = ~np.isin(users * catalogue + items, played)
     users, items = users[kept], items[kept]
     labels = np.repeat([True, False], [len(owners), len(users)])
-    return Examples(np.concatenate([owners, users]), np.concatenate([truth.items, items]), labels)
+    return LabelledPairs(np.concatenate([owners, users]), np.concatenate([truth.items, items]), labels)
 
 
-def score_examples(scorer: BlockScorer, examples: Examples) -> NDArray[np.float64]:
+def score_pairs(scorer: BlockScorer, examples: LabelledPairs) -> NDArray[np.float64]:
     """Return the exact score of each example, (n,)."""
     scores = np.empty(len(examples.users))
     for start in range(0, len(scores), BLOCK):
