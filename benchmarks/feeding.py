@@ -3,7 +3,7 @@
     python benchmarks/feeding.py CORPUS [--size tiny] [--batch 64] [--rounds 5] [--seconds 4] [--threads 1]
 
 The loader makes whole batches as `pretrain` draws them: places, log-mels read from the shards, masks, and the order
-of visible and hidden patches. Training makes whole steps on batches that already lie in memory. The two take
+of visible and masked patches. Training makes whole steps on batches that already lie in memory. The two take
 turns in one process; medians over the rounds, by the wall clock and by the CPU seconds of this process, which a
 shared machine disturbs less. The target is 20 times.
 """

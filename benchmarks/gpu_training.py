@@ -7,7 +7,7 @@ Whole steps of `audiomae pretrain`, input included: clips read from a corpus of 
 the device, forward, backward, clipping, AdamW. Every arm runs in a process of its own. "all" has bfloat16, fused
 attention, fused AdamW, torch.compile and several masks a clip; the next arms lack one of them each. "pairs" is "all"
 with the clip-level term beside. "peer" is AudioMAE's arrangement (audiomae_arrangement.py) at the same encoder,
-tokens and share blanked, in bfloat16, with attention written out, plain AdamW, nothing compiled, one mask a clip.
+tokens and share masked, in bfloat16, with attention written out, plain AdamW, nothing compiled, one mask a clip.
 
 The share of the peak compares the operations of matrix products and attention, forward and backward, with the
 best square product in the same precision in the same process. Aims on one H200, size base: 40 % of the peak, 5 times
@@ -161,7 +161,7 @@ def main() -> None:
     print(markdown([*header, "share of the peak, TFLOP/s", "waiting for data", "GB"], rows))
     device = torch.cuda.get_device_name() if options.device == "cuda" else "the CPU"
     print(
-        f"\n- device: {device}; {options.steps} steps, {options.masks} masks a clip, 155 tokens, 70 % blanked (spans)"
+        f"\n- device: {device}; {options.steps} steps, {options.masks} masks a clip, 155 tokens, 70 % masked (spans)"
     )
     print(conditions(options.seed))
 

@@ -150,7 +150,7 @@ def run_case(case: str, corpus: Path, options: argparse.Namespace) -> list[str]:
     )
     taken = json.loads(out.read_text(encoding="utf-8"))["bytes"]
     arithmetic = ARITHMETICS[options.precision]
-    network = network_of(model_of_size(size, projection=128), 0.7, arithmetic, options.optimizer)
+    network = network_of(model_of_size(size, projection=128), "spans", 0.7, arithmetic, options.optimizer)
     need = need_of(network, arrangement, arithmetic, gpus=ranks, batch=int(batch), compared=int(batch))
     off = need.total / taken - 1
     parts = [need.parameters, need.gradients, need.optimizer, need.activations, need.buffers]

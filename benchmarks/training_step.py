@@ -1,4 +1,4 @@
-"""Clips a second of our training step, beside AudioMAE's arrangement with the same encoder, tokens and share blanked.
+"""Clips a second of our training step, beside AudioMAE's arrangement with the same encoder, tokens and share masked.
 
     python benchmarks/training_step.py [--sizes tiny,small] [--batch 32] [--rounds 5] [--threads 1]
     python benchmarks/training_step.py --vectors CORPUS [--clips 8000] [--size tiny]
@@ -25,7 +25,7 @@ from vector_quality import compare_vectors
 
 from audiomae.model.autoencoder import Autoencoder, split_places
 from audiomae.model.config import ModelSettings, model_of_size
-from audiomae.model.masking import blank
+from audiomae.model.masking import draw_mask
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.settings import LoopSettings
 
@@ -38,7 +38,7 @@ def arms_of(size: str, shares: list[float]) -> dict[str, Arm]:
     for share in shares:
         sizes = model_of_size(size, decoded=share)
         arms[
-            f"ours, decoder {sizes.decoder_depth} x {sizes.decoder_width}, decodes {share:.0%} of the hidden"
+            f"ours, decoder {sizes.decoder_depth} x {sizes.decoder_width}, decodes {share:.0%} of the masked"
         ] = Autoencoder(sizes)
     return arms
 
@@ -55,7 +55,7 @@ class Step:
         sizes = module.config
         generator = torch.Generator().manual_seed(options.seed)
         self.clips = torch.randn(options.batch, sizes.clip_frames, sizes.mels, generator=generator)
-        mask = blank(
+        mask = draw_mask(
             options.mask,
             options.batch,
             sizes.columns,
@@ -112,10 +112,10 @@ def main() -> None:
         "--decoded",
         type=lambda text: [float(part) for part in text.split(",")],
         default=[1.0, ModelSettings().decoded],
-        help="shares of the hidden patches that our decoder rebuilds, default 1.0 and the model's own",
+        help="shares of the masked patches that our decoder rebuilds, default 1.0 and the model's own",
     )
     parser.add_argument("--mask", default="spans", choices=("spans", "one_span", "patches"))
-    parser.add_argument("--ratio", type=float, default=0.7, help="share blanked, of both, default 0.7")
+    parser.add_argument("--ratio", type=float, default=0.7, help="share masked, of both, default 0.7")
     parser.add_argument("--batch", type=int, default=32, help="clips a step, default 32")
     parser.add_argument(
         "--optimizer", default="muon", choices=("adamw", "muon"), help="of ours, default muon"
@@ -145,7 +145,7 @@ def main() -> None:
         header = ["training step, float32" if not options.bf16 else "training step, bfloat16"]
         header += ["clips/s", "clips a CPU second", "times the peer (lowest to highest)"]
         print(markdown(header, [row for size in options.sizes for row in time_size(size, options)]))
-        tokens = f"155 tokens, {options.ratio:.0%} blanked ({options.mask})"
+        tokens = f"155 tokens, {options.ratio:.0%} masked ({options.mask})"
         print(f"\n- {tokens}, batch {options.batch}, {options.threads} threads, {options.optimizer}")
     print(conditions(options.seed))
 

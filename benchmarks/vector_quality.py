@@ -17,7 +17,6 @@ from audiomae_arrangement import Arm, AudioMaeArrangement
 from report import markdown
 from torch import nn
 
-from audiomae.cli.pretrain import PretrainSettings
 from audiomae.corpus.clips import clip_starts, hold_out_tracks, read_clips
 from audiomae.corpus.corpus import Corpus
 from audiomae.model.config import ModelSettings, model_of_size
@@ -29,6 +28,7 @@ from audiomae.probing.vectors import mel_statistics
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.schedule import learning_rate_at
 from audiomae.training.settings import LoopSettings
+from audiomae.verbs.pretrain import PretrainSettings
 
 __all__ = ["compare_vectors"]
 

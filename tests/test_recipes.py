@@ -40,7 +40,7 @@ def test_accelerate_knows_every_line_of_a_launchers_file(file):
         assert config.fsdp_config["fsdp_version"] == 2
 
 
-def test_the_recipes_of_masks_blank_what_they_say():
+def test_the_recipes_of_masks_mask_what_they_say():
     one = read_settings("pretrain", ["--config", str(RECIPES / "one_second/pretrain.yaml"), "--corpus", "c"])
     assert (one.mask, round(31 * one.ratio)) == ("one_span", 6)  # 6 columns of 160 ms
 

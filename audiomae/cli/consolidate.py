@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiomae.cli.pretrain import embedder_of, with_projection
 from audiomae.corpus.corpus import Corpus
 from audiomae.disk.files import locked, read_json
 from audiomae.errors import ConfigError, FingerprintError, MissingError
 from audiomae.model.autoencoder import Autoencoder
-from audiomae.model.config import ModelSettings, model_of_size
 from audiomae.model.embedder import save
+from audiomae.pretraining.trained import embedder_of, sizes_of_run
 from audiomae.training.checkpoint import checkpoint_weights, latest_checkpoint
 
 __all__ = ["ConsolidateSettings", "consolidate"]
@@ -59,10 +58,7 @@ def consolidate(config: ConsolidateSettings) -> int:
             "Name that corpus."
         )
     path = _checkpoint(run / "checkpoints", config.step)
-    sizes = (
-        ModelSettings(**settings["model"]) if settings["size"] is None else model_of_size(settings["size"])
-    )
-    sizes = with_projection(sizes, settings["pairs"]["weight"])
+    sizes = sizes_of_run(settings)
     shapes = {name: value.shape for name, value in Autoencoder(sizes).state_dict().items()}
     weights = checkpoint_weights(path, shapes)
     embedder = embedder_of(sizes, weights, corpus, layer=settings["layer"], pool=settings["pool"])

@@ -10,7 +10,6 @@ from typing import Literal
 
 from audiomae.cli.demo_listening import draw_listeners, judge_towers, recommend_songs, train_both
 from audiomae.cli.prepare import show as show_prepare
-from audiomae.cli.pretrain import PretrainSettings, pretrain
 from audiomae.cli.probe import show as show_probe
 from audiomae.cli.reconstruct import show as show_reconstruct
 from audiomae.cli.similar import show as show_similar
@@ -24,6 +23,7 @@ from audiomae.training.settings import LoopSettings
 from audiomae.vectors.vectors import Vectors
 from audiomae.verbs.export import ExportSettings, export
 from audiomae.verbs.prepare import PrepareResult, PrepareSettings, prepare
+from audiomae.verbs.pretrain import PretrainSettings, pretrain
 from audiomae.verbs.probe import ProbeSettings, probe
 from audiomae.verbs.reconstruct import ReconstructSettings, reconstruct
 from audiomae.verbs.similar import SimilarSettings, similar

@@ -81,14 +81,13 @@ def run_verb(verb: str, arguments: list[str]) -> int:
         return int(core_of(verb)(settings) or 0)
     with listen_to_notes(main=main) as progress:
         result = core_of(verb)(settings, progress=progress)
-    if not main:
-        return 0
     text = import_module(f"audiomae.cli.{verb.replace('-', '_')}")
-    if as_json:
+    if main and not as_json:
+        return int(text.show(result) or 0)
+    if main:
         print(json.dumps(_as_json(result), indent=2, ensure_ascii=False))
-        status = getattr(text, "status", None)
-        return int(status(result)) if status else 0
-    return int(text.show(result) or 0)
+    status = getattr(text, "status", None)
+    return int(status(result)) if status else 0
 
 
 def _as_json(value: Any) -> Any:

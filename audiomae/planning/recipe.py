@@ -8,20 +8,36 @@ from typing import Any, get_args
 import yaml
 
 from audiomae.errors import DataError, MissingError
-from audiomae.model.config import ModelSettings
+from audiomae.model.overrides import ModelOverrides
 from audiomae.training.settings import OptimizerName
 
 __all__ = ["settings_of_recipe"]
 
 
 def settings_of_recipe(path: Path) -> dict[str, Any]:
-    """Return what a pretrain.yaml names: size or model, ratio, batch, accumulate, optimizer, precision and pairs.
+    """Return what a pretrain.yaml names: size, model, mask, ratio, batch, accumulate, optimizer, precision and pairs.
 
     Raises:
         MissingError: If it cannot be read.
-        DataError: If it is not YAML, or holds no settings.
-        TypeError: If it names an entry of the model that there is not.
+        DataError: If it is not YAML, holds no settings, or names an entry of the model that there is not.
     """
+    read = _read(path)
+    train = read.get("train") or {}
+    found: dict[str, Any] = {name: train[name] for name in ("batch", "accumulate") if name in train}
+    if train.get("optimizer") in get_args(OptimizerName):
+        found["optimizer"] = train["optimizer"]
+    if train.get("precision") in ("no", "bf16"):
+        found["precision"] = {"no": "fp32", "bf16": "bf16"}[train["precision"]]
+    found |= {name: read[name] for name in ("size", "mask", "ratio") if read.get(name) is not None}
+    if model := read.get("model"):
+        try:
+            found["model"] = ModelOverrides(**model)
+        except TypeError as error:
+            raise DataError(f"{path}: is not a config of pretrain ({error}).") from error
+    return {**found, "pairs": bool((read.get("pairs") or {}).get("weight", 1))}
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         read = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -30,13 +46,4 @@ def settings_of_recipe(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: is not YAML ({str(error).splitlines()[0]}).") from error
     if not isinstance(read, dict):
         raise DataError(f"{path}: holds no settings of pretrain.")
-    train = read.get("train") or {}
-    found: dict[str, Any] = {name: train[name] for name in ("batch", "accumulate") if name in train}
-    if train.get("optimizer") in get_args(OptimizerName):
-        found["optimizer"] = train["optimizer"]
-    found |= {name: read[name] for name in ("size", "ratio") if read.get(name) is not None}
-    if train.get("precision") in ("no", "bf16"):
-        found["precision"] = {"no": "fp32", "bf16": "bf16"}[train["precision"]]
-    if "size" not in found and read.get("model"):
-        found["model"] = ModelSettings(**read["model"])
-    return {**found, "pairs": bool((read.get("pairs") or {}).get("weight", 1))}
+    return read

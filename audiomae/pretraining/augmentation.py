@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from audiomae.errors import ConfigError
+from audiomae.checks import require, require_all
 
 __all__ = ["AugmentSettings", "augment_clips", "mix_clips", "warp_clips"]
 
@@ -30,11 +30,8 @@ class AugmentSettings:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        if not 0 <= self.mix < 1:
-            raise ConfigError(f"augment.mix is {self.mix}; it is a share of the power, from 0 to below 1.")
-        for name in ("stretch", "shift"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"augment.{name} is {getattr(self, name)}; it must be 0 or more.")
+        require("augment.mix", self.mix, least=0, below=1)
+        require_all(self, "stretch", "shift", prefix="augment.", least=0)
 
     def __bool__(self) -> bool:
         """Tell whether anything is changed at all."""

@@ -26,7 +26,7 @@ DECIBELS_PER_NEPER = 10 / np.log(10)
 def draw_reconstruction(
     path: Path | str,
     original: NDArray[np.floating],
-    blanked: NDArray[np.floating],
+    masked: NDArray[np.floating],
     rebuilt: NDArray[np.floating],
     *,
     mel: MelSettings,
@@ -40,29 +40,28 @@ def draw_reconstruction(
     Args:
         path: The PNG to write, atomically; the same arrays give the same bytes.
         original: Natural log-mel, (frames, mels).
-        blanked: The same, NaN where the encoder saw nothing: drawn grey. (frames, mels).
+        masked: The same, NaN where the encoder saw nothing: drawn grey. (frames, mels).
         rebuilt: What the decoder made of it, (frames, mels).
         mel: Settings of the log-mels, for the axes.
         title: A line above the picture.
-        start_seconds: Where in the song the first frame lies, for the time axis.
+        start_seconds: Where in the song the first frame lies.
 
     Raises:
         ValueError: If the three shapes differ or the mels are not those of `mel`.
         StorageError: If the disk refuses the picture.
     """
     shape = original.shape
-    if original.ndim != 2 or blanked.shape != shape or rebuilt.shape != shape or shape[1] != mel.mels:
+    if original.ndim != 2 or masked.shape != shape or rebuilt.shape != shape or shape[1] != mel.mels:
         raise ValueError(
-            f"shapes {shape}, {blanked.shape} and {rebuilt.shape} must all be (frames, {mel.mels} mels)"
+            f"shapes {shape}, {masked.shape} and {rebuilt.shape} must all be (frames, {mel.mels} mels)"
         )
-    figure = Figure(figsize=(9, 8), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = FigureCanvasAgg(Figure(figsize=(9, 8), layout="constrained")).figure
     axes = figure.subplots(3, 1, sharex=True)
     low, high = (float(edge) for edge in np.nanpercentile(original, (1, 99.9)) * DECIBELS_PER_NEPER)
-    colours = colormaps["magma"].with_extremes(bad="0.6")
+    colours = colormaps["magma"].with_extremes(bad="0.6")  # grey where the encoder saw nothing
     seconds = start_seconds + mel.seconds_of(np.arange(shape[0]))
-    names = ("original", "blanked: what the encoder saw", "rebuilt")
-    for axis, name, values in zip(axes, names, (original, blanked, rebuilt), strict=True):
+    names = ("original", "masked: grey is what the encoder did not see", "rebuilt")
+    for axis, name, values in zip(axes, names, (original, masked, rebuilt), strict=True):
         drawn = librosa.display.specshow(
             np.asarray(values, dtype=np.float32).T * DECIBELS_PER_NEPER,
             sr=mel.sample_rate,

@@ -1,4 +1,4 @@
-"""Settings of what `pretrain` blanks and compares."""
+"""Settings of what `pretrain` masks and compares."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from audiomae.checks import require, require_all
 from audiomae.errors import ConfigError
 from audiomae.model.config import ModelSettings
-from audiomae.model.masking import MaskKind, blank
+from audiomae.model.masking import MaskKind, draw_mask
 
 __all__ = ["MaskSettings", "PairSettings"]
 
 
 @dataclass(frozen=True)
 class MaskSettings:
-    """Which patches are blanked: kind, share, longest span in columns."""
+    """Which patches are masked: kind, share, longest span in columns."""
 
     kind: MaskKind
     ratio: float
@@ -24,7 +25,7 @@ class MaskSettings:
 
     def draw(self, clips: int, sizes: ModelSettings, generator: torch.Generator) -> Tensor:
         """Draw masks, (clips, columns, rows)."""
-        return blank(
+        return draw_mask(
             self.kind,
             clips,
             sizes.columns,
@@ -64,13 +65,6 @@ class PairSettings:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        if self.weight < 0 or self.temperature <= 0:
-            raise ConfigError(
-                f"pairs.weight is {self.weight} and pairs.temperature {self.temperature}; the first must be 0 or "
-                "more, the second above 0."
-            )
-        if not 0 <= self.nearest_seconds < self.farthest_seconds:
-            raise ConfigError(
-                f"pairs.nearest_seconds {self.nearest_seconds} must be 0 or more and below pairs.farthest_seconds "
-                f"{self.farthest_seconds}."
-            )
+        require_all(self, "weight", "nearest_seconds", prefix="pairs.", least=0)
+        require("pairs.temperature", self.temperature, above=0)
+        require("pairs.farthest_seconds", self.farthest_seconds, above=self.nearest_seconds)

@@ -91,7 +91,7 @@ class MaskedTask:
     Args:
         corpus: Log-mels.
         sizes: Sizes of the model; its weights come from torch's default generator.
-        mask: What is blanked.
+        mask: What is masked.
         pairs: The clip-level term.
         split: Indices of training and held-out tracks.
         batch: Clips in a step, over all processes.
@@ -255,7 +255,7 @@ class MaskedTask:
         return {"loss": out.loss + self.pairs.weight * pairs, "rebuilding": out.loss, "pairs": pairs}
 
     def evaluate(self, module: nn.Module, step: int) -> dict[str, float]:
-        """Return the loss on blanked patches of held-out tracks, beside two guesses, and draw one clip."""
+        """Return the loss on masked patches of held-out tracks, beside two guesses, and draw one clip."""
         assert isinstance(module, Autoencoder)
         device = next(module.parameters()).device
         error, count = 0.0, 0

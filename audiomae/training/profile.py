@@ -17,7 +17,7 @@ from audiomae.training.settings import LoopSettings
 from audiomae.training.step import Phase, Stepper, Totals
 from audiomae.training.task import Task
 
-__all__ = ["PHASES", "Profile", "count_flops", "matrix_peak", "profile_steps"]
+__all__ = ["PHASES", "ProfileResult", "count_flops", "matrix_peak", "profile_steps"]
 
 WAITING = "waiting for data"
 PHASES: tuple[str, ...] = (WAITING, *get_args(Phase))
@@ -29,29 +29,34 @@ WARM_UP = 3
 
 
 @dataclass(frozen=True)
-class Profile:
-    """What some steps took."""
+class ProfileResult:
+    """What some steps took.
 
+    Attributes:
+        steps: Steps on the clock.
+        batch: Samples of a step, over all processes.
+        processes: Processes.
+        precision: Arithmetic of the forward pass, as in `LoopSettings`.
+        seconds: Seconds of a step, by phase.
+        step_seconds: Seconds of a step by the clock.
+        clips_per_second: Samples a second, over all processes.
+        flops: Operations of a step in matrix products and attention, forward and backward, over all processes.
+        flops_per_second: Operations a second that the steps reached.
+        peak: Operations a second of a square matrix product in the same precision, times the processes.
+        share_of_peak: Share of that, in (0, 1).
+    """
+
+    steps: int
+    batch: int
+    processes: int
+    precision: str
     seconds: dict[str, float]
-    """Seconds of a step, by phase."""
     step_seconds: float
-    """Seconds of a step by the clock."""
     clips_per_second: float
-    """Over all processes."""
     flops: float
-    """Operations of a step in matrix products and attention, forward and backward, over all processes."""
+    flops_per_second: float
     peak: float
-    """Operations a second of a square matrix product in the same precision, times the processes."""
-
-    @property
-    def flops_per_second(self) -> float:
-        """Operations a second that the steps reached."""
-        return self.flops / self.step_seconds
-
-    @property
-    def share_of_peak(self) -> float:
-        """Share of the matrix peak, in (0, 1)."""
-        return self.flops_per_second / self.peak
+    share_of_peak: float
 
 
 class _Marks:
@@ -94,7 +99,7 @@ def profile_steps(
     steps: int,
     *,
     optimizer: Optimizer | None = None,
-) -> Profile:
+) -> ProfileResult:
     """Make some steps as training makes them, batches drawn one step ahead, and say where the time went.
 
     Nothing waits for the device between the steps; on a GPU the phases are read from events on its own clock, so that
@@ -132,7 +137,19 @@ def profile_steps(
     processes = accelerator.num_processes
     # Measured on both sides of the steps, as another program may have had the machine for a while.
     peak = max(before, matrix_peak(accelerator.device, config.precision)) * processes
-    return Profile(seconds, taken, config.batch / taken, flops * processes, peak)
+    return ProfileResult(
+        steps=steps,
+        batch=config.batch,
+        processes=processes,
+        precision=config.precision,
+        seconds=seconds,
+        step_seconds=taken,
+        clips_per_second=config.batch / taken,
+        flops=flops * processes,
+        flops_per_second=flops * processes / taken,
+        peak=peak,
+        share_of_peak=flops * processes / taken / peak,
+    )
 
 
 def _settle(accelerator: Accelerator) -> None:

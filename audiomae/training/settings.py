@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from audiomae.checks import require, require_all
 from audiomae.errors import ConfigError
 
 __all__ = ["Length", "LoopSettings", "OptimizerName"]
@@ -23,9 +24,10 @@ class Length:
         """Refuse none, both, or nothing to do."""
         if (self.steps is None) == (self.minutes is None):
             raise ConfigError("give either --steps or --minutes, one of the two, e.g. --minutes 30.")
-        given = self.minutes if self.steps is None else self.steps
-        if given is None or given <= 0:
-            raise ConfigError(f"steps or minutes is {given}; it must be above 0.")
+        if self.steps is not None:
+            require("steps", self.steps, least=1)
+        if self.minutes is not None:
+            require("minutes", self.minutes, above=0)
 
     def progress(self, step: int, elapsed: float) -> float:
         """Return the share that is done after a number of steps and of seconds, in [0, 1]."""
@@ -41,7 +43,7 @@ class LoopSettings:
     Attributes:
         batch: Samples in one optimiser step, over all processes together.
         accumulate: Parts that a process cuts its share of the batch into, to save memory.
-        optimizer: adamw, or muon for the matrices inside the blocks (AdamW for the rest), at the same learning rate.
+        optimizer: adamw, or muon for the matrices of blocks that repeat (AdamW for the rest), at the same rate.
         learning_rate: Peak learning rate.
         warmup: Share of the training in which the learning rate rises, in [0, 1).
         weight_decay: Decay of matrices; biases and norms are spared.
@@ -78,20 +80,10 @@ class LoopSettings:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        for name in (
-            "batch",
-            "accumulate",
-            "learning_rate",
-            "log_every",
-            "evaluate_every",
-            "checkpoint_every",
-        ):
-            value = getattr(self, name)
-            if value <= 0:
-                raise ConfigError(f"train.{name} is {value}; it must be above 0.")
-        if not 0 <= self.warmup < 1:
-            raise ConfigError(
-                f"train.warmup is {self.warmup}; it is a share of the training, from 0 to below 1."
-            )
+        whole = ("batch", "accumulate", "log_every", "evaluate_every", "checkpoint_every")
+        require_all(self, *whole, prefix="train.", least=1)
+        require("train.learning_rate", self.learning_rate, above=0)
+        require_all(self, "warmup", "beta2", prefix="train.", least=0, below=1)
+        require_all(self, "weight_decay", "clip_norm", "threads", prefix="train.", least=0)
         if self.batch % self.accumulate:
             raise ConfigError(f"train.batch {self.batch} cannot be cut into {self.accumulate} equal parts.")

@@ -21,7 +21,7 @@ from audiomae.disk.files import write_atomically
 from audiomae.errors import ConfigError, DataError
 from audiomae.model.embedder import Embedder, load
 from audiomae.model.level import normalise_clips
-from audiomae.model.masking import MaskKind, blank
+from audiomae.model.masking import MaskKind, draw_mask
 from audiomae.pretraining.pictures import draw_reconstruction
 from audiomae.progress import SILENT, Progress
 
@@ -96,7 +96,7 @@ def reconstruct(settings: ReconstructSettings, *, progress: Progress = SILENT) -
     mel, sizes, out = embedder.mel, embedder.config, Path(settings.out)
     clip, start = _cut(embedder, settings)
     try:
-        mask = blank(
+        mask = draw_mask(
             settings.mask,
             1,
             sizes.columns,

@@ -1,289 +1,95 @@
-"""Pretraining: exact resume, honest stops, what lies in the run folder."""
+"""What `audiomae pretrain` says, and its exit status."""
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-import torch
-import yaml
 
-import audiomae
 from audiomae.cli.main import main
-from audiomae.cli.pretrain import PretrainSettings, pretrain
-from audiomae.disk.tensors import read_tensors, write_tensors
-from audiomae.errors import ConfigError, DivergedError, FingerprintError, MissingError, StorageError
-from audiomae.model.config import ModelSettings
-from audiomae.pretraining.augmentation import AugmentSettings
-from audiomae.pretraining.settings import PairSettings
-from audiomae.pretraining.task import MaskedTask
-from audiomae.training.settings import LoopSettings
+from audiomae.cli.pretrain import show, status
+from audiomae.pretraining.trained import HeldOutScores
+from audiomae.training.profile import PHASES, ProfileResult
+from audiomae.verbs.pretrain import PretrainResult
 
-TINY = ModelSettings(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
+DONE = PretrainResult("run", 2000, True, metrics=HeldOutScores(0.6612, 0.8412, 0.9911))
 
 
-def config(corpus: Path, out: Path, *, steps: int = 6, **changes) -> PretrainSettings:
-    loop = {"batch": 8, "threads": 1, "log_every": 2, "evaluate_every": 4, "checkpoint_every": 2}
-    loop |= changes.pop("train", {})
-    settings = {"model": TINY, "train": LoopSettings(**loop), **changes}
-    return PretrainSettings(corpus=str(corpus), out=str(out), steps=steps, **settings)
-
-
-def files_that_must_match(run: Path) -> dict[str, bytes]:
-    names = ("model.safetensors", "config.json", "metrics.jsonl", "result.json")
-    return {name: (run / name).read_bytes() for name in names}
-
-
-def lines_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def test_a_run_folder_holds_all_that_inference_needs(small_corpus, tmp_path, capsys):
-    assert pretrain(config(small_corpus, tmp_path / "run")) == 0
-    printed = json.loads(capsys.readouterr().out)
-    assert printed["steps"] == 6
-    assert {"held_out_loss", "held_out_position_mean", "held_out_nearest_column"} <= set(printed)
-    model = audiomae.load(tmp_path / "run")
-    assert model.dim == 3 * 5 * 32
-    assert (tmp_path / "run" / "pictures" / "step-00000006.png").stat().st_size > 5000
-    assert list((tmp_path / "run" / "tensorboard").iterdir())
-    steps = [line["step"] for line in lines_of(tmp_path / "run" / "metrics.jsonl")]
-    assert steps == [2, 4, 4, 6, 6]
-
-
-def test_the_learned_model_beats_guessing_the_mean_on_held_out_tracks(small_corpus, tmp_path, capsys):
-    pretrain(config(small_corpus, tmp_path / "run", steps=60, train={"batch": 16, "learning_rate": 3e-3}))
-    printed = json.loads(capsys.readouterr().out)
-    losses = [line["loss"] for line in lines_of(tmp_path / "run" / "metrics.jsonl") if "loss" in line]
-    assert losses[-1] < 0.8 * losses[0]
-    assert printed["held_out_loss"] < printed["held_out_position_mean"]
-
-
-@pytest.mark.parametrize("pairs", [PairSettings(weight=0.0), PairSettings(weight=0.5)])
-def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(small_corpus, tmp_path, power_cut, pairs):
-    pretrain(config(small_corpus, tmp_path / "whole", pairs=pairs))
-    with power_cut(MaskedTask, 5):
-        pretrain(config(small_corpus, tmp_path / "cut", pairs=pairs))
-    assert not (tmp_path / "cut" / "model.safetensors").exists()
-    pretrain(config(small_corpus, tmp_path / "cut", pairs=pairs))
-    assert files_that_must_match(tmp_path / "cut") == files_that_must_match(tmp_path / "whole")
-
-
-def test_running_a_finished_run_again_changes_nothing(small_corpus, tmp_path):
-    pretrain(config(small_corpus, tmp_path / "run"))
-    before = files_that_must_match(tmp_path / "run")
-    pretrain(config(small_corpus, tmp_path / "run"))
-    assert files_that_must_match(tmp_path / "run") == before
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"pairs": PairSettings(weight=0.0)},
-        {"pairs": PairSettings(weight=1.0)},
-        {"pairs": PairSettings(weight=1.0), "augment": AugmentSettings(mix=0.4), "masks": 2},
-        {"pairs": PairSettings(weight=1.0), "optimizer": "muon"},
-    ],
-    ids=["reconstruction", "clip-level term", "changed clips, two masks", "muon"],
-)
-def test_accumulating_gives_the_step_of_the_whole_batch(small_corpus, tmp_path, changes):
-    tensors, losses = [], []
-    optimizer = changes.get("optimizer", "adamw")
-    changes = {name: value for name, value in changes.items() if name != "optimizer"}
-    for parts in (1, 4):
-        out = tmp_path / str(parts)
-        train = {"accumulate": parts, "batch": 16, "log_every": 1, "optimizer": optimizer}
-        pretrain(config(small_corpus, out, steps=3, train=train, **changes))
-        tensors.append(read_tensors(out / "model.safetensors"))
-        losses.append([line["loss"] for line in lines_of(out / "metrics.jsonl") if "loss" in line])
-    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
-    for name, value in tensors[0].items():
-        # Sums in another order, through Adam, which divides small gradients by their own size.
-        torch.testing.assert_close(tensors[1][name], value, atol=2e-4, rtol=1e-3)
-
-
-@pytest.mark.processes
-@pytest.mark.parametrize(("parts", "optimizer"), [(1, "adamw"), (2, "adamw"), (1, "muon")])
-def test_two_processes_train_as_one_does(small_corpus, tmp_path, parts, optimizer):
-    weight = 0.5
-    settings = config(
-        small_corpus,
-        tmp_path / "two",
-        steps=3,
-        pairs=PairSettings(weight=weight),
-        train={"accumulate": parts, "optimizer": optimizer},
+def test_a_finished_run_is_told_in_sentences(capsys):
+    assert show(DONE) == 0
+    said = capsys.readouterr().out
+    assert "2,000 steps trained; the model is in run." in said
+    assert (
+        "its error is 0.661; guessing the nearest visible patch gives 0.841, each place's mean 0.991" in said
     )
-    (tmp_path / "run.yaml").write_text(yaml.safe_dump(_plain(settings)))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
-    command += ["audiomae", "pretrain", "--config", str(tmp_path / "run.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr
-    again = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_ends_with_the_status_of_its_signal(capsys, number, code):
+    stopped = PretrainResult("run", 7, stopped_by=int(number))
+    assert (show(stopped), status(stopped)) == (code, code)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_profile_is_a_table_and_two_sentences(capsys):
+    profile = ProfileResult(
+        steps=2,
+        batch=8,
+        processes=1,
+        precision="no",
+        seconds=dict.fromkeys(PHASES, 0.01),
+        step_seconds=0.05,
+        clips_per_second=160.0,
+        flops=2e9,
+        flops_per_second=4e10,
+        peak=8e10,
+        share_of_peak=0.5,
     )
-    assert again.returncode == 0, again.stderr
-    assert "was finished before; nothing to do" in again.stderr
-    alone = {"optimizer": optimizer}
-    pretrain(config(small_corpus, tmp_path / "one", steps=3, pairs=PairSettings(weight=weight), train=alone))
-    one, two = (read_tensors(tmp_path / name / "model.safetensors") for name in ("one", "two"))
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, atol=2e-4, rtol=1e-3)
-    assert {line["processes"] for line in lines_of(tmp_path / "two" / "speed.jsonl")} == {2}
-
-
-def _plain(settings: PretrainSettings) -> dict:
-    import dataclasses
-
-    values = dataclasses.asdict(settings)
-    return {key: value for key, value in values.items() if value is not None}
+    assert show(PretrainResult("run", profile=profile)) == 0
+    said = capsys.readouterr().out
+    for word in (
+        *PHASES,
+        "2 steps of 8 clips, one process",
+        "whole step",
+        "160.0 clips/s at 40.0 GFLOP/s",
+        "50.0%",
+    ):
+        assert word in said
 
 
 @pytest.mark.processes
-def test_kill_nine_at_a_random_moment_loses_nothing(small_corpus, tmp_path):
-    settings = config(small_corpus, tmp_path / "killed", steps=30)
-    (tmp_path / "run.yaml").write_text(yaml.safe_dump(_plain(settings)))
-    command = [sys.executable, "-m", "audiomae", "pretrain", "--config", str(tmp_path / "run.yaml")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    started = time.monotonic()
-    while not list((tmp_path / "killed").glob("checkpoints/step-*")) and time.monotonic() - started < 300:
-        time.sleep(0.02)
-    time.sleep(random.Random(5).uniform(0, 0.3))
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    pretrain(settings)
-    pretrain(config(small_corpus, tmp_path / "whole", steps=30))
-    assert files_that_must_match(tmp_path / "killed") == files_that_must_match(tmp_path / "whole")
-
-
-def test_other_settings_in_the_same_folder_are_refused(small_corpus, tmp_path):
-    pretrain(config(small_corpus, tmp_path / "run", steps=2))
-    with pytest.raises(
-        FingerprintError,
-        match=r"was begun with another steps \(.* → .*\), ratio \(.*\)\. Use the same settings",
-    ):
-        pretrain(config(small_corpus, tmp_path / "run", steps=3, ratio=0.6))
-
-
-def test_a_cut_checkpoint_is_named(small_corpus, tmp_path):
-    pretrain(config(small_corpus, tmp_path / "run", steps=2))
-    weights = tmp_path / "run" / "checkpoints" / "step-00000002" / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-100])
-    (tmp_path / "run" / "result.json").unlink()
-    with pytest.raises(MissingError, match=r"step-00000002/model.safetensors: cannot be read"):
-        pretrain(config(small_corpus, tmp_path / "run", steps=2))
-
-
-def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint(
-    small_corpus, tmp_path, monkeypatch
-):
-    loss = MaskedTask.loss
-    calls = []
-
-    def spoil(self, module, batch):
-        calls.append(1)
-        return {"loss": loss(self, module, batch)["loss"] * (float("nan") if len(calls) == 4 else 1.0)}
-
-    monkeypatch.setattr(MaskedTask, "loss", spoil)
-    with pytest.raises(
-        DivergedError, match=r"step 4: loss is nan\. The last checkpoint is intact; use a lower"
-    ):
-        pretrain(config(small_corpus, tmp_path / "run"))
-    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000002"]
-    for name, value in read_tensors(tmp_path / "run/checkpoints/step-00000002/model.safetensors").items():
-        assert bool(value.isfinite().all()), name
-
-
-def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(small_corpus, tmp_path, monkeypatch):
-    from audiomae.training import checkpoint
-
-    def full(path, tensors):
-        if "step-00000004" in str(path):
-            raise StorageError(f"{path}: cannot write (No space left on device).")
-        write_tensors(path, tensors)
-
-    monkeypatch.setattr(checkpoint, "write_tensors", full)
-    with pytest.raises(StorageError, match="No space left on device"):
-        pretrain(config(small_corpus, tmp_path / "run"))
-    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000002"]
-
-
-@pytest.mark.processes
-def test_terminate_saves_and_the_same_command_goes_on(small_corpus, tmp_path):
-    slow = {"checkpoint_every": 1000, "evaluate_every": 1000}
-    settings = config(small_corpus, tmp_path / "run", steps=150, train=slow)
-    (tmp_path / "run.yaml").write_text(yaml.safe_dump(_plain(settings)))
-    command = [sys.executable, "-m", "audiomae", "pretrain", "--config", str(tmp_path / "run.yaml")]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_signal_before_the_first_step_is_no_success(small_corpus, tmp_path, number, begun):
+    """While Python still reads its modules, and as soon as the run folder is there."""
+    run = tmp_path / "run"
+    words = [sys.executable, "-m", "audiomae", "pretrain", "--corpus", str(small_corpus), "--out", str(run)]
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    metrics = tmp_path / "run" / "metrics.jsonl"
-    started = time.monotonic()
-    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() - started < 300:
-        time.sleep(0.02)
-    process.terminate()
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 143, said
-    assert "the same command goes on from there" in said
-    saved = [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()]
-    assert len(saved) == 1
-    assert saved != ["step-00000150"]
-    pretrain(settings)
-    pretrain(config(small_corpus, tmp_path / "whole", steps=150, train=slow))
-    assert files_that_must_match(tmp_path / "run") == files_that_must_match(tmp_path / "whole")
-
-
-def test_minutes_end_a_run_by_the_clock(small_corpus, tmp_path, capsys):
-    settings = PretrainSettings(
-        corpus=str(small_corpus),
-        out=str(tmp_path / "run"),
-        minutes=0.02,
-        model=TINY,
-        train=LoopSettings(batch=8, threads=1),
+        [*words, "--steps", "100000", "--train.threads", "1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     started = time.monotonic()
-    assert pretrain(settings) == 0
-    assert 1.2 <= time.monotonic() - started < 300
-    assert json.loads(capsys.readouterr().out)["steps"] >= 1
+    while begun and not (run / "run.json").exists() and time.monotonic() - started < 300:
+        time.sleep(0.01)
+    if not begun:
+        time.sleep(0.3)
+    process.send_signal(number)
+    # A shell reads a death by a signal as 128 + its number too.
+    assert process.wait(timeout=300) in (128 + number, -number)
+    assert not (run / "result.json").exists()
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"steps": None}, "give either --steps or --minutes"),
-        ({"ratio": 0.999}, "ratio 0.999 blanks 31 of 31 columns"),
-        ({"held_out": 1.5}, "held_out is 1.5"),
-        ({"layer": 9}, "layer 9 is beyond the encoder's 2 blocks"),
-        ({"size": "base"}, "give either size"),
-        (
-            {"pairs": PairSettings(weight=1.0), "train": {"batch": 2}},
-            "takes 4 clips or more",
-        ),
-        ({"train": {"batch": 9, "accumulate": 2}}, "batch 9 cannot be cut into 2 equal parts"),
-    ],
-)
-def test_settings_that_do_not_fit_are_refused(small_corpus, tmp_path, changes, message):
-    with pytest.raises(ConfigError, match=message):
-        config(small_corpus, tmp_path / "run", **changes)
-
-
-def test_an_unknown_key_in_the_yaml_is_a_usage_error(small_corpus, tmp_path, capsys):
-    (tmp_path / "run.yaml").write_text(f"corpus: {small_corpus}\nsteps: 2\nlearning: 3\n")
-    with pytest.raises(SystemExit) as stopped:
-        main(["pretrain", "--config", str(tmp_path / "run.yaml")])
-    assert stopped.value.code == 2
-    assert "learning" in capsys.readouterr().err
-
-
-def test_a_folder_that_is_no_corpus_is_one_line_and_exit_1(tmp_path, capsys):
-    assert main(["pretrain", "--corpus", str(tmp_path), "--steps", "1"]) == 1
-    said = capsys.readouterr().err.strip()
-    assert said.count("\n") == 0
-    assert "corpus.json: no such file" in said
+def test_the_result_is_json_where_that_is_asked_for(small_corpus, tmp_path, capsys):
+    words = ["pretrain", "--corpus", str(small_corpus), "--out", str(tmp_path / "run"), "--steps", "1"]
+    words += ["--train.batch", "4", "--train.threads", "1", "--model.depth", "1", "--model.width", "32"]
+    assert main([*words, "--model.heads", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["steps"], found["finished"], found["stopped_by"]) == (1, True, None)
+    assert 0 < found["metrics"]["held_out_loss"] < 5

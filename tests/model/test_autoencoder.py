@@ -9,7 +9,7 @@ from audiomae.errors import ConfigError
 from audiomae.model.autoencoder import Autoencoder, normalise_patches, split_places
 from audiomae.model.config import ModelSettings, model_of_size
 from audiomae.model.encoder import take_tokens
-from audiomae.model.masking import blank
+from audiomae.model.masking import draw_mask
 from audiomae.pretraining.guesses import nearest_column_loss, position_mean_loss
 
 SMALL = ModelSettings(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
@@ -21,10 +21,10 @@ def seeded(config: ModelSettings = SMALL) -> Autoencoder:
 
 
 def places(generator, clips: int = 2):
-    return split_places(blank("spans", clips, 31, 5, ratio=0.7, longest=4, generator=generator))
+    return split_places(draw_mask("spans", clips, 31, 5, ratio=0.7, longest=4, generator=generator))
 
 
-def test_what_is_blanked_does_not_reach_the_encoder(generator):
+def test_what_is_masked_does_not_reach_the_encoder(generator):
     model, clips = seeded(), torch.randn(2, 496, 80, generator=generator)
     seen, hidden = places(generator)
     before = model(clips, seen, hidden)
@@ -79,7 +79,7 @@ def test_a_mask_of_unequal_shares_is_refused():
 def test_rebuilding_leaves_the_visible_patches_as_they_are(generator):
     model = seeded(ModelSettings(**{**SMALL.__dict__, "decoded": 0.4}))
     clips = torch.randn(2, 496, 80, generator=generator)
-    mask = blank("patches", 2, 31, 5, ratio=0.5, longest=1, generator=generator)
+    mask = draw_mask("patches", 2, 31, 5, ratio=0.5, longest=1, generator=generator)
     rebuilt = model.rebuild(clips, mask)
     hidden = mask.repeat_interleave(16, 1).repeat_interleave(16, 2)
     assert torch.equal(rebuilt[~hidden], clips[~hidden])
@@ -107,7 +107,7 @@ def test_guessing_the_position_mean_equals_a_hand_count():
 
 
 def test_repeating_the_nearest_column_takes_the_earlier_of_two_and_zero_where_nothing_is_seen():
-    # Row 0: columns 0 and 2 visible, column 1 is guessed from column 0. Row 1: all blanked, guessed as zero.
+    # Row 0: columns 0 and 2 visible, column 1 is guessed from column 0. Row 1: all masked, guessed as zero.
     target = torch.tensor([[[[1.0], [2.0]], [[4.0], [2.0]], [[9.0], [2.0]]]])
     mask = torch.tensor([[[False, True], [True, True], [False, True]]])
     assert nearest_column_loss(target, mask) == pytest.approx(((4 - 1) ** 2 + 3 * 2**2) / 4)

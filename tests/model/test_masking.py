@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiomae.model.masking import blank, blank_one_span, blank_patches, blank_spans
+from audiomae.model.masking import draw_mask, mask_one_span, mask_patches, mask_spans
 
 
 def runs(row: list[bool]) -> list[int]:
@@ -24,7 +24,7 @@ def runs(row: list[bool]) -> list[int]:
 
 
 def test_every_clip_of_a_batch_loses_the_same_number_of_columns(generator):
-    mask = blank_spans(5, 31, ratio=0.7, longest=4, generator=generator)
+    mask = mask_spans(5, 31, ratio=0.7, longest=4, generator=generator)
     assert mask.sum(dim=1).tolist() == [22] * 5
 
 
@@ -35,38 +35,38 @@ def test_every_clip_of_a_batch_loses_the_same_number_of_columns(generator):
     longest=st.integers(1, 8),
     seed=st.integers(0, 99),
 )
-def test_the_blanked_share_is_exact_whatever_the_sizes(columns, ratio, longest, seed):
+def test_the_masked_share_is_exact_whatever_the_sizes(columns, ratio, longest, seed):
     expected = round(columns * ratio)
     drawn = torch.Generator().manual_seed(seed)
     if not 0 < expected < columns:
-        with pytest.raises(ValueError, match="at least one must be blanked and one seen"):
-            blank_spans(3, columns, ratio=ratio, longest=1, generator=drawn)
+        with pytest.raises(ValueError, match="at least one must be masked and one visible"):
+            mask_spans(3, columns, ratio=ratio, longest=1, generator=drawn)
         return
-    mask = blank_spans(3, columns, ratio=ratio, longest=min(longest, columns), generator=drawn)
+    mask = mask_spans(3, columns, ratio=ratio, longest=min(longest, columns), generator=drawn)
     assert mask.sum(dim=1).tolist() == [expected] * 3
 
 
 def test_longer_spans_make_longer_runs_than_single_columns(generator):
-    short = blank_spans(400, 31, ratio=0.3, longest=1, generator=generator)
-    long = blank_spans(400, 31, ratio=0.3, longest=6, generator=generator)
+    short = mask_spans(400, 31, ratio=0.3, longest=1, generator=generator)
+    long = mask_spans(400, 31, ratio=0.3, longest=6, generator=generator)
     mean = [np.mean([length for row in mask.tolist() for length in runs(row)]) for mask in (short, long)]
     assert mean[1] > mean[0] + 0.8
 
 
-def test_every_column_is_blanked_about_equally_often(generator):
-    share = blank_spans(4000, 31, ratio=0.5, longest=4, generator=generator).float().mean(dim=0)
+def test_every_column_is_masked_about_equally_often(generator):
+    share = mask_spans(4000, 31, ratio=0.5, longest=4, generator=generator).float().mean(dim=0)
     assert float(share.min()) > 0.42
     assert float(share.max()) < 0.58
 
 
-def test_one_blank_second_is_one_run_of_six_columns(generator):
-    mask = blank_one_span(50, 31, ratio=0.2, generator=generator)
+def test_one_masked_second_is_one_run_of_six_columns(generator):
+    mask = mask_one_span(50, 31, ratio=0.2, generator=generator)
     assert [runs(row) for row in mask.tolist()] == [[6]] * 50
     assert mask.float().argmax(dim=1).unique().numel() > 10
 
 
 def test_single_patches_fall_on_all_rows_and_columns(generator):
-    mask = blank_patches(8, 31, 5, ratio=0.75, generator=generator)
+    mask = mask_patches(8, 31, 5, ratio=0.75, generator=generator)
     assert mask.flatten(1).sum(dim=1).tolist() == [116] * 8
     rows_mixed = mask.any(dim=2) & ~mask.all(dim=2)
     assert bool(rows_mixed.any())
@@ -75,7 +75,7 @@ def test_single_patches_fall_on_all_rows_and_columns(generator):
 @pytest.mark.parametrize("kind", ["spans", "one_span", "patches"])
 def test_the_same_seed_draws_the_same_mask(kind):
     draws = [
-        blank(kind, 4, 31, 5, ratio=0.5, longest=4, generator=torch.Generator().manual_seed(seed))
+        draw_mask(kind, 4, 31, 5, ratio=0.5, longest=4, generator=torch.Generator().manual_seed(seed))
         for seed in (1, 1, 2)
     ]
     assert torch.equal(draws[0], draws[1])
@@ -84,6 +84,6 @@ def test_the_same_seed_draws_the_same_mask(kind):
 
 def test_a_ratio_that_leaves_nothing_to_see_is_refused():
     with pytest.raises(
-        ValueError, match=r"ratio 0.99 blanks 31 of 31 columns; .* Use a ratio between 0.016 and 0.984"
+        ValueError, match=r"ratio 0.99 masks 31 of 31 columns; .* Use a ratio between 0.016 and 0.984"
     ):
-        blank_spans(1, 31, ratio=0.99, longest=4)
+        mask_spans(1, 31, ratio=0.99, longest=4)

@@ -12,15 +12,15 @@ MEL = MelSettings()
 
 def make_clip() -> tuple[np.ndarray, np.ndarray]:
     clip = np.random.default_rng(0).normal(-5, 2, (200, MEL.mels)).astype(np.float32)
-    blanked = clip.copy()
-    blanked[50:150] = np.nan
-    return clip, blanked
+    masked = clip.copy()
+    masked[50:150] = np.nan
+    return clip, masked
 
 
-def test_blanked_frames_are_grey_and_the_same_arrays_give_the_same_bytes(tmp_path):
-    clip, blanked = make_clip()
+def test_masked_frames_are_grey_and_the_same_arrays_give_the_same_bytes(tmp_path):
+    clip, masked = make_clip()
     for name in ("a.png", "b.png"):
-        draw_reconstruction(tmp_path / name, clip, blanked, clip, mel=MEL, title="Ünï", start_seconds=3)
+        draw_reconstruction(tmp_path / name, clip, masked, clip, mel=MEL, title="Ünï", start_seconds=3)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     picture = imread(tmp_path / "a.png")[..., :3]
     middle = picture[picture.shape[0] // 2]
@@ -30,7 +30,7 @@ def test_blanked_frames_are_grey_and_the_same_arrays_give_the_same_bytes(tmp_pat
 
 
 def test_arrays_of_other_shapes_are_refused(tmp_path):
-    clip, blanked = make_clip()
+    clip, masked = make_clip()
     with pytest.raises(ValueError, match=r"\(199, 80\)"):
-        draw_reconstruction(tmp_path / "a.png", clip, blanked, clip[1:], mel=MEL)
+        draw_reconstruction(tmp_path / "a.png", clip, masked, clip[1:], mel=MEL)
     assert not (tmp_path / "a.png").exists()

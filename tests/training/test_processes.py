@@ -18,10 +18,10 @@ import torch
 import yaml
 
 from audiomae.cli.consolidate import ConsolidateSettings, consolidate
-from audiomae.cli.pretrain import PretrainSettings, pretrain
 from audiomae.disk.tensors import read_tensors
 from audiomae.model.config import ModelSettings
 from audiomae.training.settings import LoopSettings
+from audiomae.verbs.pretrain import PretrainSettings, pretrain
 
 pytestmark = pytest.mark.processes
 

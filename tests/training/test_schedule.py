@@ -55,8 +55,8 @@ def test_progress_follows_the_steps_or_the_clock():
     [
         ({}, "give either --steps or --minutes"),
         ({"steps": 3, "minutes": 1.0}, "give either --steps or --minutes"),
-        ({"steps": 0}, "steps or minutes is 0; it must be above 0"),
-        ({"minutes": -1.0}, r"steps or minutes is -1.0; it must be above 0"),
+        ({"steps": 0}, "steps is 0; it must be at least 1"),
+        ({"minutes": -1.0}, r"minutes is -1\.0; it must be above 0"),
     ],
 )
 def test_a_length_that_says_nothing_is_refused(length, message):
@@ -67,9 +67,9 @@ def test_a_length_that_says_nothing_is_refused(length, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"batch": 0}, "train.batch is 0; it must be above 0"),
+        ({"batch": 0}, "train.batch is 0; it must be at least 1"),
         ({"learning_rate": -1e-3}, "train.learning_rate is -0.001"),
-        ({"warmup": 1.0}, "train.warmup is 1.0; it is a share of the training"),
+        ({"warmup": 1.0}, "train.warmup is 1.0; it must be at least 0 and below 1"),
         ({"batch": 10, "accumulate": 4}, "train.batch 10 cannot be cut into 4 equal parts"),
     ],
 )

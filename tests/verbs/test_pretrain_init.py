@@ -11,7 +11,6 @@ import torch
 
 import audiomae
 from audiomae.cli.main import main
-from audiomae.cli.pretrain import PretrainSettings, pretrain
 from audiomae.disk.tensors import read_tensors
 from audiomae.errors import ConfigError, FingerprintError
 from audiomae.model.autoencoder import Autoencoder
@@ -21,6 +20,7 @@ from audiomae.pretraining.first_weights import copy_weights
 from audiomae.pretraining.settings import PairSettings
 from audiomae.pretraining.task import MaskedTask
 from audiomae.training.settings import LoopSettings
+from audiomae.verbs.pretrain import PretrainSettings, pretrain
 
 TINY = ModelSettings(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
 QUIET = {"batch": 8, "threads": 1, "log_every": 1, "evaluate_every": 4, "checkpoint_every": 2}
