@@ -83,10 +83,12 @@ def shared() -> Path:
     return folder
 
 
-def write_corpus(folder: Path, *, tracks: int = 6, seconds: float = 12.0, seed: int = 0) -> Path:
+def write_corpus(
+    folder: Path, *, tracks: int = 6, seconds: float = 12.0, seed: int = 0, mel: MelSettings | None = None
+) -> Path:
     """Write a corpus of synthetic log-mels (each track a chord of its own that fades in and out)."""
     generator = np.random.default_rng(seed)
-    mel = MelSettings()
+    mel = mel or MelSettings()
     writer = CorpusWriter(folder, mel)
     frames = round(seconds * 100)
     with writer.spool() as spool:
@@ -116,6 +118,12 @@ def write_corpus(folder: Path, *, tracks: int = 6, seconds: float = 12.0, seed: 
 def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus of six synthetic tracks of 12 s."""
     return write_corpus(tmp_path_factory.mktemp("corpus") / "small")
+
+
+@pytest.fixture(scope="session")
+def wide_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus of four synthetic tracks of 12 s with 96 mel bands in place of 80."""
+    return write_corpus(tmp_path_factory.mktemp("corpus") / "wide", tracks=4, mel=MelSettings(mels=96))
 
 
 TINY = ModelSettings(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)

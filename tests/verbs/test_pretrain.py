@@ -13,16 +13,13 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
 
 import audiomae
-from audiomae.audio.mel import MelSettings
 from audiomae.cli.main import main, read_settings
 from audiomae.corpus.corpus import Corpus
-from audiomae.corpus.writer import CorpusWriter
 from audiomae.disk.tensors import read_tensors, write_tensors
 from audiomae.errors import ConfigError, DivergedError, FingerprintError, MissingError, StorageError
 from audiomae.model.config import ModelSettings
@@ -303,16 +300,6 @@ class Heard:
 def test_settings_that_do_not_fit_are_refused(small_corpus, tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message):
         config(small_corpus, tmp_path / "run", **changes)
-
-
-@pytest.fixture(scope="module")
-def wide_corpus(tmp_path_factory) -> Path:
-    """Noise with 96 mel bands in place of 80."""
-    folder, random = tmp_path_factory.mktemp("wide") / "corpus", np.random.default_rng(0)
-    with CorpusWriter(folder, MelSettings(mels=96)) as writer:
-        for number in range(4):
-            writer.add({"track_id": f"t{number}"}, random.normal(-6, 2, (1200, 96)).astype(np.float16))
-    return folder
 
 
 TINIER = {"width": 32, "depth": 1, "heads": 2, "decoder_width": 16, "decoder_depth": 1, "decoder_heads": 2}
