@@ -109,8 +109,8 @@ def test_arrays_and_ids_that_do_not_fit_each_other_are_refused(make_recommender)
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"scale": 0}, "scale is 0; it must be a number above 0"),
-        ({"scale": float("nan")}, "scale is nan; it must be a number above 0"),
+        ({"scale": -2.5}, "scale is -2.5; it must be a number above 0"),
+        ({"gamma": None}, "gamma is None; it must be a number"),
         ({"gamma": "much"}, "gamma is 'much'; it must be a number"),
         ({"towers_fingerprint": None}, "towers_fingerprint is None; it must be text"),
     ],
