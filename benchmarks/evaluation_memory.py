@@ -34,7 +34,7 @@ from audiomae.recommend.folder import RecommenderFolder
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.splits import SplitSettings, protocol, split_interactions
 from audiomae.recommend.towers.model import TowerModel
-from audiomae.recommend.towers.task import ObjectiveSettings, make_towers
+from audiomae.recommend.towers.objective import ObjectiveSettings, make_towers
 from audiomae.recommend.towers.settings import TowerSettings
 
 folder, items, users, plays = Path(sys.argv[1]), *map(int, sys.argv[2:])

@@ -36,8 +36,8 @@ from audiomae.recommend.serving.lists import ListRules, make_lists
 from audiomae.recommend.serving.users import UserReader
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.towers.model import TowerModel
+from audiomae.recommend.towers.objective import ObjectiveSettings, make_towers
 from audiomae.recommend.towers.settings import TowerSettings
-from audiomae.recommend.towers.task import ObjectiveSettings, make_towers
 from audiomae.vectors.search import unit_rows
 
 HEARD = 100

@@ -25,8 +25,9 @@ from torch import nn
 from audiomae.listening.tables import Interactions
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.towers.negatives import NegativeSettings
+from audiomae.recommend.towers.objective import ObjectiveSettings, make_towers
 from audiomae.recommend.towers.settings import TowerSettings
-from audiomae.recommend.towers.task import ObjectiveSettings, TowerTask, make_towers
+from audiomae.recommend.towers.task import TowerTask
 from audiomae.training.optimizer import make_optimizer
 from audiomae.training.settings import LoopSettings
 

@@ -26,8 +26,9 @@ from audiomae.recommend.towers.features import FeatureSettings
 from audiomae.recommend.towers.job import DEFAULT_GAMMA, TowerData, read_data, write_recommender
 from audiomae.recommend.towers.losses.registry import LOSSES
 from audiomae.recommend.towers.negatives import NegativeSettings
+from audiomae.recommend.towers.objective import ObjectiveSettings, make_towers
 from audiomae.recommend.towers.settings import TowerSettings
-from audiomae.recommend.towers.task import ObjectiveSettings, TowerTask, make_towers
+from audiomae.recommend.towers.task import TowerTask
 from audiomae.recommend.towers.training_plays import TrainingPlays
 from audiomae.training.gather import gather_rows
 from audiomae.training.loop import Outcome, train

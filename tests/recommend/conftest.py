@@ -17,8 +17,8 @@ from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.folder import RecommenderFolder
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.towers.model import TowerModel
+from audiomae.recommend.towers.objective import ObjectiveSettings, make_towers
 from audiomae.recommend.towers.settings import TowerSettings
-from audiomae.recommend.towers.task import ObjectiveSettings, make_towers
 
 DAY = 86_400
 GENRES = ("Rock", "Jazz", "Rock|Pop", "")

@@ -14,8 +14,9 @@ from audiomae.recommend.towers.check import TowerCheck
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.towers.model import TowerModel
 from audiomae.recommend.towers.negatives import NegativeSettings
+from audiomae.recommend.towers.objective import ObjectiveSettings, make_towers
 from audiomae.recommend.towers.settings import TowerSettings
-from audiomae.recommend.towers.task import ObjectiveSettings, TowerTask, make_towers
+from audiomae.recommend.towers.task import TowerTask
 
 SHOWN = {"track_id_dropout": 0.0, "user_id_dropout": 0.0, "field_dropout": 0.0, "history_dropout": 0.0}
 

@@ -22,8 +22,8 @@ from audiomae.recommend.evaluation.baselines.registry import BASELINES, Baseline
 from audiomae.recommend.splits import SplitSettings, protocol, split_interactions
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.towers.model import TowerModel
+from audiomae.recommend.towers.objective import ObjectiveSettings, make_towers
 from audiomae.recommend.towers.settings import TowerSettings
-from audiomae.recommend.towers.task import ObjectiveSettings, make_towers
 from audiomae.verbs.evaluate import EvaluateSettings, evaluate
 
 DAY = 86_400

@@ -29,8 +29,9 @@ from audiomae.recommend.splits import SplitSettings
 from audiomae.recommend.towers.features import FeatureSettings
 from audiomae.recommend.towers.model import TowerModel
 from audiomae.recommend.towers.negatives import NegativeSettings
+from audiomae.recommend.towers.objective import ObjectiveSettings
 from audiomae.recommend.towers.settings import TowerSettings
-from audiomae.recommend.towers.task import ObjectiveSettings, TowerTask
+from audiomae.recommend.towers.task import TowerTask
 from audiomae.training.settings import LoopSettings
 from audiomae.verbs.train_towers import TrainTowersSettings, train_towers
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from audiomae.errors import ConfigError
 
-__all__ = ["Interval", "bootstrap_means", "interval_of", "interval_of_difference", "interval_of_mean"]
+__all__ = ["Interval", "bootstrap_means", "interval_of"]
 
 BLOCK_CELLS = 500_000
 """Draws × users held at once."""
@@ -31,59 +31,23 @@ class Interval:
     high: float
 
 
-def interval_of_mean(values: NDArray[np.float64], *, draws: int, generator: np.random.Generator) -> Interval:
-    """Bootstrap a mean over users.
-
-    Args:
-        values: One number a user, (users,), or several seeds of training, (seeds, users).
-        draws: Bootstrap draws; each draws users, and seeds where there are several.
-        generator: Source of the draws.
-
-    Raises:
-        ConfigError: If there is no user or no draw.
-
-    Source: Efron 1979; percentile interval.
-    """
-    values = np.atleast_2d(values)
-    means = bootstrap_means([values], draws, generator)[0]
-    return interval_of(float(values.mean()), means)
-
-
-def interval_of_difference(
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    *,
-    draws: int,
-    generator: np.random.Generator,
-) -> Interval:
-    """Bootstrap mean(first) - mean(second) over the same users: each draw takes one set of users for both.
-
-    Args:
-        first: (users,) or (seeds, users).
-        second: The same users in the same order; the seeds may be fewer or more, and are drawn apart.
-        draws: Bootstrap draws.
-        generator: Source of the draws.
-
-    Raises:
-        ConfigError: If the users differ in number, or there is none.
-    """
-    first, second = np.atleast_2d(first), np.atleast_2d(second)
-    if first.shape[1] != second.shape[1]:
-        raise ConfigError(
-            f"a paired bootstrap of {first.shape[1]} against {second.shape[1]} users; give the same users."
-        )
-    one, other = bootstrap_means([first, second], draws, generator)
-    return interval_of(float(first.mean() - second.mean()), one - other)
-
-
 def bootstrap_means(
     systems: Sequence[NDArray[np.float64]], draws: int, generator: np.random.Generator
 ) -> list[NDArray[np.float64]]:
     """Return (draws,) means of each system, (seeds, users) each: one draw of users for all, one of seeds for each.
 
+    The difference of two systems' means, draw by draw, is the bootstrap of a paired difference.
+
     Raises:
-        ConfigError: If there is no user or no draw.
+        ConfigError: If the users differ in number, or there is none, or no draw.
+
+    Source: Efron 1979; percentile interval.
     """
+    for system in systems[1:]:
+        if system.shape[1] != systems[0].shape[1]:
+            raise ConfigError(
+                f"a paired bootstrap of {systems[0].shape[1]} against {system.shape[1]} users; give the same users."
+            )
     users = systems[0].shape[1]
     if users < 1 or draws < 1:
         raise ConfigError(f"a bootstrap of {users} users in {draws} draws; at least one of each is needed.")

@@ -22,7 +22,6 @@ __all__ = [
     "novelty",
     "popularity_percentiles",
     "recall",
-    "reciprocal_rank",
     "score_lists",
 ]
 
@@ -74,7 +73,7 @@ def mark_hits(lists: NDArray[np.int64], truth: Truth) -> NDArray[np.bool_]:
 
 
 def recall(hits: NDArray[np.bool_], relevant: NDArray[np.int64], k: int) -> NDArray[np.float64]:
-    """Return each user's share of relevant items among the first k of his list: hits / relevant, (n,)."""
+    """Return each user's share of relevant items among the first k of their list: hits / relevant, (n,)."""
     share: NDArray[np.float64] = hits[:, :k].sum(axis=1) / relevant
     return share
 

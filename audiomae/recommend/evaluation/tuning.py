@@ -8,7 +8,7 @@ from typing import Any
 
 from audiomae.recommend.evaluation.baselines.baseline import Baseline, Fitted
 
-__all__ = ["Tuned", "tune"]
+__all__ = ["tune"]
 
 SWEEPS = 2
 

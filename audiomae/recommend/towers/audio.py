@@ -32,7 +32,7 @@ from audiomae.vectors.embed import embed_tracks
 from audiomae.vectors.job import VectorsJob
 from audiomae.vectors.vectors import Vectors
 
-__all__ = ["AudioEncoder", "AudioSettings", "AudioTask", "load_encoder", "save_encoder"]
+__all__ = ["AudioSettings", "AudioTask", "load_encoder", "save_encoder"]
 
 Floats = NDArray[np.float32]
 

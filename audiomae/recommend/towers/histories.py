@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from audiomae.listening.tables import Interactions
 from audiomae.recommend.towers.settings import TowerSettings
 
-__all__ = ["Histories", "History"]
+__all__ = ["Histories"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]

@@ -34,7 +34,7 @@ from audiomae.recommend.towers.settings import TowerSettings
 
 __all__ = ["DEFAULT_GAMMA", "TowerData", "read_data", "write_recommender"]
 
-_log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 DEFAULT_GAMMA = 1.0
 """Weight of log q where there is no validation slice to choose it on: what the softmax would have learned."""
@@ -103,21 +103,7 @@ def read_data(
             f"{content.path}; {read.track_ids[0]!r} is not like {content.track_ids[0]!r}. Name the content of "
             "these tracks."
         )
-    absent = len(read.track_ids) - len(np.unique(plays.tracks))
-    if absent:
-        lost = len(read) - len(plays)
-        _log.info(
-            "%d of %d played tracks have no vector; their %d plays are left out.",
-            absent,
-            len(read.track_ids),
-            lost,
-        )
-    for name, codes in (("user", plays.users), ("track", plays.tracks)):
-        if len(np.unique(codes)) < 2:
-            raise DataError(
-                f"{tables.interactions}: {len(plays)} plays of 1 {name}; towers learn by comparing, so they need "
-                f"2 {name}s or more."
-            )
+    absent = _refuse_thin(tables, read, plays)
     parts = split_interactions(plays, split, content.tags["artist"].to_pylist())
     table = None if tables.users is None else read_users(tables.users)
     trained_users = [plays.user_ids[code] for code in np.unique(parts.train.users)]
@@ -142,6 +128,21 @@ def read_data(
         about,
         fingerprint_of(content.fingerprint, plays.fingerprint, known),
     )
+
+
+def _refuse_thin(tables: TableSettings, read: Interactions, plays: Interactions) -> int:
+    """Refuse plays of one user or track; note, and return, how many tracks have no vector."""
+    absent = len(read.track_ids) - len(np.unique(plays.tracks))
+    if absent:
+        lost, played = len(read) - len(plays), len(read.track_ids)
+        LOG.info("%d of %d played tracks have no vector; their %d plays are left out.", absent, played, lost)
+    for name, codes in (("user", plays.users), ("track", plays.tracks)):
+        if len(np.unique(codes)) < 2:
+            raise DataError(
+                f"{tables.interactions}: {len(plays)} plays of 1 {name}; towers learn by comparing, so they need "
+                f"2 {name}s or more."
+            )
+    return absent
 
 
 def write_recommender(

@@ -22,7 +22,7 @@ from audiomae.recommend.towers.features import UserFeatures
 from audiomae.recommend.towers.network import Towers
 from audiomae.recommend.towers.settings import TowerSettings
 
-__all__ = ["FORMAT", "Projection", "TowerModel"]
+__all__ = ["FORMAT", "TowerModel"]
 
 FORMAT = "audiomae-towers/1"
 

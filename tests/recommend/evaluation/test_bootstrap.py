@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 
 from audiomae.errors import ConfigError
-from audiomae.recommend.evaluation.bootstrap import bootstrap_means, interval_of_difference, interval_of_mean
+from audiomae.recommend.evaluation.bootstrap import Interval, bootstrap_means, interval_of
+
+
+def interval_of_mean(values: np.ndarray, *, draws: int, generator: np.random.Generator) -> Interval:
+    values = np.atleast_2d(values)
+    return interval_of(float(values.mean()), bootstrap_means([values], draws, generator)[0])
+
+
+def interval_of_difference(
+    first: np.ndarray, second: np.ndarray, *, draws: int, generator: np.random.Generator
+) -> Interval:
+    one, other = bootstrap_means([first[None], second[None]], draws, generator)
+    return interval_of(float(first.mean() - second.mean()), one - other)
 
 
 def test_the_interval_covers_the_true_mean_in_nineteen_of_twenty_simulations():
@@ -62,4 +74,4 @@ def test_different_users_are_refused():
 
 def test_nobody_is_refused():
     with pytest.raises(ConfigError, match=r"a bootstrap of 0 users in 5 draws; at least one of each"):
-        interval_of_mean(np.ones(0), draws=5, generator=np.random.default_rng(0))
+        bootstrap_means([np.ones((1, 0))], 5, np.random.default_rng(0))

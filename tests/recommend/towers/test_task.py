@@ -21,8 +21,9 @@ from audiomae.recommend.towers.losses.loss import Loss
 from audiomae.recommend.towers.losses.registry import LOSSES
 from audiomae.recommend.towers.model import TowerModel
 from audiomae.recommend.towers.negatives import KnownPositives, NegativeSettings
+from audiomae.recommend.towers.objective import ObjectiveSettings, make_towers
 from audiomae.recommend.towers.settings import TowerSettings
-from audiomae.recommend.towers.task import ObjectiveSettings, TowerTask, make_towers
+from audiomae.recommend.towers.task import TowerTask
 from audiomae.recommend.towers.training_plays import TrainingPlays
 
 TINY = TowerSettings(dim=8, hidden=16, layers=2, longest=5)
@@ -320,7 +321,7 @@ SCRIPT = """
     from audiomae.cli.main import leave
     from audiomae.disk.tensors import write_tensors
     from audiomae.recommend.towers.negatives import NegativeSettings
-    from audiomae.recommend.towers.task import ObjectiveSettings
+    from audiomae.recommend.towers.objective import ObjectiveSettings
     from audiomae.training.gather import gather_rows
 
     spec = spec_from_file_location("small_tables", sys.argv[2])
