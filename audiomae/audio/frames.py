@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,8 @@ from audiomae.errors import DecodeError
 __all__ = ["Block", "gather"]
 
 Block = NDArray[np.float32]
+PLANES = 8
+"""Planes of a frame that FFmpeg keeps in the frame itself."""
 BLOCK_VALUES = 1 << 18
 """Samples times channels handled at once."""
 RATES = (1_000, 768_000)
@@ -29,7 +32,7 @@ def gather(name: str, reader: PacketReader) -> Iterator[tuple[int, Block]]:
     kind: tuple[int, int, str] = (0, 0, "")
     waiting: list[NDArray[Any]] = []
     held = 0
-    downmix = Downmix(0)
+    downmix, unpack = Downmix(0), Unpack()
     for frame in reader.frames():
         found = (frame.sample_rate, frame.layout.nb_channels, frame.format.name)
         if found != kind:
@@ -38,10 +41,10 @@ def gather(name: str, reader: PacketReader) -> Iterator[tuple[int, Block]]:
             waiting, held, kind = [], 0, found
             if not RATES[0] <= kind[0] <= RATES[1]:
                 raise DecodeError(f"{name}: damaged: {kind[0]} Hz is outside {RATES[0]} to {RATES[1]} Hz")
-            downmix = Downmix(kind[0])
-        array = frame.to_ndarray()
-        waiting.append(array if frame.format.is_planar else array.reshape(-1, kind[1]).T)
-        held += frame.samples
+            downmix, unpack = Downmix(kind[0]), Unpack()
+        array = unpack.channels(frame)
+        waiting.append(array)
+        held += array.shape[1]
         size = max(BLOCK_VALUES // kind[1], 1)
         if held < size:
             continue
@@ -52,6 +55,35 @@ def gather(name: str, reader: PacketReader) -> Iterator[tuple[int, Block]]:
         waiting, held = [whole[:, full:].copy()], held - full
     if held:
         yield kind[0], downmix.mono(to_float(np.concatenate(waiting, axis=1)))
+
+
+class Unpack:
+    """Reads the samples of frames of one kind.
+
+    PyAV counts the planes of a frame up to an empty one, which from eight on there is not: it would read past
+    them (18.1; a crash). Such frames are made to hold their channels sample by sample first.
+    """
+
+    def __init__(self) -> None:
+        self.packer: Any = None
+
+    def channels(self, frame: Any) -> NDArray[Any]:
+        """Return samples (channels, samples), in the frame's own type."""
+        channels = frame.layout.nb_channels
+        if not frame.format.is_planar:
+            return self.packed(frame, channels)
+        if channels < PLANES:
+            planes: NDArray[Any] = frame.to_ndarray()
+            return planes
+        if self.packer is None:
+            self.packer = av.AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate)
+        frame.pts = None
+        return np.concatenate([self.packed(one, channels) for one in self.packer.resample(frame)], axis=1)
+
+    def packed(self, frame: Any, channels: int) -> NDArray[Any]:
+        """Return the samples of a frame that holds its channels sample by sample."""
+        samples: NDArray[Any] = frame.to_ndarray().reshape(-1, channels).T
+        return samples
 
 
 def to_float(samples: NDArray[Any]) -> Block:

@@ -49,3 +49,14 @@ def test_where_cancelling_begins_and_ends_there_is_no_click():
 def test_a_channel_that_is_silent_is_no_cancelling():
     channels = np.stack([noise(1)[:, 0], np.zeros(4 * 44_100, np.float32)])
     assert np.array_equal(Downmix(44_100).mono(channels), channels.mean(axis=0, dtype=np.float32))
+
+
+@pytest.mark.parametrize("channels", [7, 8, 9, 16])
+def test_a_song_of_many_channels_is_their_mean_and_no_crash(tmp_path, channels):
+    path = tmp_path / "a.ogg"
+    steps = np.arange(4 * 44_100) / 44_100
+    sound = np.zeros((len(steps), channels), np.float32)
+    sound[:, -1] = sound[:, 0] = 0.5 * np.sin(2 * np.pi * 440 * steps)
+    soundfile.write(path, sound, 44_100, format="OGG", subtype="VORBIS")
+    middle = decode(path, 16_000)[8_000:-8_000]
+    assert np.sqrt(np.square(middle).mean()) == pytest.approx(0.5 / np.sqrt(2) * 2 / channels, rel=0.05)
