@@ -1,7 +1,8 @@
 """Soundtracks in Debian packages: real, free music that `apt-get download` brings.
 
 A package becomes `FOLDER/NAME/`, with its audio, its copyright file and nothing else. The songs in
-a .zip or .pk3 lie in `FILE.unz/` beside it. A package's folder appears when all of it is there.
+a .zip, .pk3 or .love lie in `FILE.unz/` beside it. An Ogg file needs no ending; tracker modules and MIDI are rendered
+where a player is installed (`players.py`). A package's folder appears when all of it is there.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from audiomae.disk.files import locked
 from audiomae.errors import DataError, StorageError
 from audiomae.progress import SILENT, Progress
 from data_prep.songs.folder import AUDIO_EXTENSIONS
+from data_prep.songs.players import PLAYED, render
 
 __all__ = ["GAME_MUSIC", "download", "songs", "unzip_audio"]
 
@@ -31,11 +33,12 @@ GAME_MUSIC = ("wesnoth-1.16-music", "warzone2100-music", "singularity-music", "d
 
 logger = logging.getLogger(__name__)
 
-ARCHIVES = (".zip", ".pk3")
+ARCHIVES = (".zip", ".pk3", ".love")
 UNZIPPED_BYTES = 8 << 30
 """Bytes that the archives of one package may unpack to."""
 UNZIPPED_FILES = 50_000
 """Files that the archives of one package may hold."""
+OGG = b"OggS"
 NESTED = 3
 """Archives inside archives are opened to this depth."""
 
@@ -133,6 +136,7 @@ def _unpack(package: str, folder: Path, fetch: Fetch) -> None:
         deb.unlink()
         _drop_links(tree)
         unzip_audio(tree)
+        render(list(_find(tree, PLAYED)))
         _keep_audio(tree)
         tree.replace(folder / package)
     except OSError as error:
@@ -145,7 +149,7 @@ def _unpack(package: str, folder: Path, fetch: Fetch) -> None:
 
 
 def unzip_audio(tree: Path, *, bytes_left: int = UNZIPPED_BYTES, files_left: int = UNZIPPED_FILES) -> None:
-    """Unpack the audio in every .zip and .pk3 below `tree` into `FILE.unz/` beside it.
+    """Unpack the audio in every .zip, .pk3 and .love below `tree` into `FILE.unz/` beside it.
 
     What a damaged archive, or one with a password, does not give is passed over with a warning. The
     tree must hold no links, which could lead out of it.
@@ -153,7 +157,7 @@ def unzip_audio(tree: Path, *, bytes_left: int = UNZIPPED_BYTES, files_left: int
     Raises:
         DataError: If a file in an archive would land outside it, or the archives hold too much.
     """
-    wanted = AUDIO_EXTENSIONS | frozenset(ARCHIVES)
+    wanted = AUDIO_EXTENSIONS | PLAYED | frozenset(ARCHIVES)
     archives = list(_find(tree, frozenset(ARCHIVES)))
     for _ in range(NESTED):
         inner: list[Path] = []
@@ -164,7 +168,7 @@ def unzip_audio(tree: Path, *, bytes_left: int = UNZIPPED_BYTES, files_left: int
                     members = [
                         member
                         for member in opened.infolist()
-                        if PurePosixPath(member.filename).suffix.lower() in wanted and not member.is_dir()
+                        if not member.is_dir() and _is_wanted(opened, member, wanted)
                     ]
                     bytes_left -= sum(member.file_size for member in members)
                     files_left -= len(members)
@@ -180,6 +184,15 @@ def unzip_audio(tree: Path, *, bytes_left: int = UNZIPPED_BYTES, files_left: int
                 logger.warning("%s: damaged or locked, not all of it is unpacked (%s)", archive.name, error)
             inner += _find(target, frozenset(ARCHIVES))
         archives = inner
+
+
+def _is_wanted(opened: zipfile.ZipFile, member: zipfile.ZipInfo, wanted: frozenset[str]) -> bool:
+    """Return whether a file of an archive is a song or an archive, by its ending or its first bytes."""
+    suffix = PurePosixPath(member.filename).suffix.lower()
+    if suffix or member.flag_bits & 1:  # one with a password says nothing
+        return suffix in wanted
+    with opened.open(member) as file:
+        return file.read(len(OGG)) == OGG
 
 
 def _write_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
@@ -204,12 +217,25 @@ def _write_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path
 
 
 def _find(tree: Path, extensions: frozenset[str]) -> Iterator[Path]:
-    """Regular files with one of the extensions below a folder, in order; links are not followed."""
+    """Regular files with one of the extensions below a folder, in order; links are not followed.
+
+    Where songs are looked for, an Ogg file needs no extension.
+    """
     for folder, folders, names in os.walk(tree):
         folders.sort()
         for path in (Path(folder, name) for name in sorted(names)):
-            if path.suffix.lower() in extensions and stat.S_ISREG(path.lstat().st_mode):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                continue
+            if path.suffix.lower() in extensions or (extensions is AUDIO_EXTENSIONS and _is_bare_ogg(path)):
                 yield path
+
+
+def _is_bare_ogg(path: Path) -> bool:
+    """Return whether a file without an ending is Ogg."""
+    if path.suffix:
+        return False
+    with path.open("rb") as file:
+        return file.read(len(OGG)) == OGG
 
 
 def _drop_links(tree: Path) -> None:

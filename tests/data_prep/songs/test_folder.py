@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 
@@ -88,3 +89,45 @@ def test_folders_without_audio_are_refused(tmp_path):
     touch(tmp_path, "notes.txt")
     with pytest.raises(MissingError, match=r"no audio found; .* Name a folder that holds some\."):
         list(folder.songs([tmp_path]))
+
+
+def test_every_ending_that_is_read_is_searched_for(tmp_path):
+    wanted = "mkv mka dsf ac3 amr spx webm wv tta ape aiff caf au m4a wma opus oga mp2 voc w64 mpc 3gp mov"
+    endings = wanted.split()
+    touch(tmp_path, *(f"a.{ending}" for ending in endings))
+    assert sorted(names(tmp_path)) == sorted(f"a.{ending}" for ending in endings)
+
+
+def test_what_is_passed_over_is_counted_by_ending_and_said_once(tmp_path, caplog):
+    touch(tmp_path, "a.mp3", "b/cover.jpg", "b/1.mid", "b/2.MID", "c/x.sid")
+    assert names(tmp_path) == ["a.mp3"]
+    assert caplog.messages == ["passed over by their endings, as no audio that is read here: 2 .mid, 1 .sid"]
+
+
+def test_hidden_folders_and_trash_are_left_out_and_said_once(tmp_path, caplog):
+    trash = [".Trash-1000", ".AppleDouble", "@eaDir", "$RECYCLE.BIN", ".git"]
+    touch(tmp_path, "a.mp3", "...And Justice/b.mp3", *(f"{name}/deep/x.mp3" for name in trash))
+    assert names(tmp_path) == ["...And Justice/b.mp3", "a.mp3"]
+    (said,) = caplog.messages
+    assert said.startswith("left out, hidden or trash: ")
+    assert said.endswith("and 2 more; name such a folder itself to take it")
+    assert names(tmp_path, tmp_path / ".Trash-1000") == [".Trash-1000/deep/x.mp3"]
+
+
+def test_a_link_to_itself_and_a_tree_deeper_than_pythons_stack_do_not_end_the_search(tmp_path):
+    touch(tmp_path, "a.mp3", "z.mp3")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "round.mp3").symlink_to("round.mp3")
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1_100):
+        os.mkdir("d", dir_fd=here)
+        deeper = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(os.open("deep.mp3", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    found = names(tmp_path)
+    subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)  # shutil.rmtree, and so pytest, gives up on it
+    assert [found[0], *found[-2:]] == ["a.mp3", "round.mp3", "z.mp3"]
+    assert found[1].endswith("/d/deep.mp3")
+    assert found[1].count("/") == 1_100
