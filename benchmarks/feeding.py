@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 from report import conditions, markdown
 
-from audiomae.corpus.clips import split_tracks
+from audiomae.corpus.clips import split_corpus
 from audiomae.corpus.corpus import Corpus
 from audiomae.model.config import model_of_size
 from audiomae.pretraining.settings import MaskSettings, PairSettings
@@ -75,7 +75,7 @@ def main() -> None:
             sizes,
             MaskSettings("spans", 0.7, 4),
             PairSettings(weight=options.pairs),
-            split=split_tracks(corpus, sizes.clip_frames, 0.05),
+            split=split_corpus(corpus, sizes.clip_frames, 0.05),
             batch=options.batch,
             seed=options.seed,
             pictures=Path(pictures),

@@ -13,7 +13,7 @@ from audiomae.cli.prepare import show as show_prepare
 from audiomae.cli.probe import show as show_probe
 from audiomae.cli.reconstruct import show as show_reconstruct
 from audiomae.cli.similar import show as show_similar
-from audiomae.corpus.clips import split_tracks
+from audiomae.corpus.clips import split_corpus
 from audiomae.corpus.corpus import Corpus
 from audiomae.disk.files import read_json, write_json
 from audiomae.errors import ConfigError, DataError
@@ -113,7 +113,7 @@ def demo(config: DemoSettings) -> int:
     vectors = Vectors.open(out / "vectors")
 
     step(4, "vectors → similar songs")
-    _, held = split_tracks(corpus, model.config.clip_frames, config.held_out)
+    _, held = split_corpus(corpus, model.config.clip_frames, config.held_out)
     asked = int(held[0])
     show_similar(similar(SimilarSettings(str(vectors.folder), track=corpus.track_ids[asked], k=5)))
 

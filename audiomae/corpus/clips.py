@@ -23,7 +23,7 @@ __all__ = [
     "mix_bits",
     "permute",
     "read_clips",
-    "split_tracks",
+    "split_corpus",
     "uniform",
 ]
 
@@ -117,7 +117,7 @@ def hold_out_tracks(track_ids: Sequence[str], share: float) -> tuple[Ints, Ints]
     return np.sort(order[held:]), np.sort(order[:held])
 
 
-def split_tracks(corpus: Corpus, clip_frames: int, share: float) -> tuple[Ints, Ints]:
+def split_corpus(corpus: Corpus, clip_frames: int, share: float) -> tuple[Ints, Ints]:
     """Split the tracks that a clip fits into; of shorter ones the log says how many are left out.
 
     Args:

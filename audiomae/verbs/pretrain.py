@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 
 from audiomae.checks import require, require_all
-from audiomae.corpus.clips import split_tracks
+from audiomae.corpus.clips import split_corpus
 from audiomae.corpus.corpus import Corpus
 from audiomae.disk.files import read_json, write_json
 from audiomae.errors import ConfigError
@@ -249,7 +249,7 @@ def _task(
             sizes,
             settings.masking,
             settings.pairs,
-            split=split_tracks(corpus, sizes.clip_frames, settings.held_out),
+            split=split_corpus(corpus, sizes.clip_frames, settings.held_out),
             batch=settings.train.batch,
             seed=settings.train.seed,
             pictures=pictures,

@@ -21,7 +21,7 @@ from audiomae.corpus.clips import (
     hold_out_tracks,
     permute,
     read_clips,
-    split_tracks,
+    split_corpus,
     uniform,
 )
 from audiomae.corpus.corpus import Corpus
@@ -307,13 +307,13 @@ class FakeCorpus:
 
 def test_where_every_track_holds_a_clip_all_are_split_as_their_ids_say(caplog):
     corpus = corpus_of(*range(CLIP, CLIP + 50))
-    train, held = split_tracks(corpus, CLIP, 0.1)
+    train, held = split_corpus(corpus, CLIP, 0.1)
     assert [train.tolist(), held.tolist()] == [one.tolist() for one in hold_out_tracks(corpus.track_ids, 0.1)]
     assert not caplog.records
 
 
 def test_tracks_shorter_than_a_clip_are_left_out_with_a_word(caplog):
-    train, held = split_tracks(corpus_of(600, 991, 992, 5000, 100, 2000), 992, 0.3)
+    train, held = split_corpus(corpus_of(600, 991, 992, 5000, 100, 2000), 992, 0.3)
     assert sorted([*train.tolist(), *held.tolist()]) == [2, 3, 5]
     (record,) = caplog.records
     assert "3 of 6 tracks are shorter than a clip (9.92 s) and are left out" in record.message
@@ -323,6 +323,6 @@ def test_a_corpus_of_short_tracks_alone_is_refused():
     with pytest.raises(
         DataError, match=r"longest track has 6\.00 s; a clip takes 9\.92 s\. .*clip_frames below 992"
     ):
-        split_tracks(corpus_of(600, 500), 992, 0.3)
+        split_corpus(corpus_of(600, 500), 992, 0.3)
     with pytest.raises(DataError, match="the corpus holds 0 tracks"):
-        split_tracks(corpus_of(), CLIP, 0.3)
+        split_corpus(corpus_of(), CLIP, 0.3)
