@@ -1,77 +1,16 @@
-"""run folder → model: one file of weights from a checkpoint, whole or in shards, of a run that has not finished."""
+"""What `audiomae consolidate` says."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from audiomae.verbs.consolidate import ConsolidateResult
 
-from audiomae.corpus.corpus import Corpus
-from audiomae.disk.files import locked, read_json
-from audiomae.errors import ConfigError, FingerprintError, MissingError
-from audiomae.model.autoencoder import Autoencoder
-from audiomae.model.embedder import save
-from audiomae.pretraining.trained import embedder_of, sizes_of_run
-from audiomae.training.checkpoint import checkpoint_weights, latest_checkpoint
+__all__ = ["EXAMPLE", "MAIN", "show"]
 
-__all__ = ["ConsolidateSettings", "consolidate"]
+EXAMPLE = "audiomae consolidate run/ --corpus corpus/ --out model/"
+MAIN = ("run", "corpus", "out", "step")
+"""Settings that `--help` shows first."""
 
 
-@dataclass(frozen=True)
-class ConsolidateSettings:
-    """Settings of `audiomae consolidate`.
-
-    Attributes:
-        run: Folder of a run, finished or not.
-        corpus: Corpus that the run trains on; its mel settings and statistics go into the model.
-        out: Folder for the model.
-        step: Checkpoint to take; the newest without it.
-    """
-
-    run: str
-    corpus: str
-    out: str
-    step: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse to write into the run itself."""
-        if Path(self.out).resolve() == Path(self.run).resolve():
-            raise ConfigError(
-                f"out {self.out} is the run itself, which writes its own model. Name another folder."
-            )
-
-
-def consolidate(config: ConsolidateSettings) -> int:
-    """Write a model folder that `audiomae.load` and every verb reads.
-
-    Raises:
-        MissingError: If there is no such checkpoint, or a part of it is missing.
-        FingerprintError: If the corpus is not the one that the run trains on.
-    """
-    run, out = Path(config.run), Path(config.out)
-    settings: dict[str, Any] = read_json(run / "run.json", format="audiomae-run/1")["settings"]
-    corpus = Corpus.open(config.corpus)
-    if corpus.fingerprint != settings["corpus_fingerprint"]:
-        raise FingerprintError(
-            f"{config.corpus}: is corpus {corpus.fingerprint}, but {run} trains on {settings['corpus_fingerprint']}. "
-            "Name that corpus."
-        )
-    path = _checkpoint(run / "checkpoints", config.step)
-    sizes = sizes_of_run(settings)
-    shapes = {name: value.shape for name, value in Autoencoder(sizes).state_dict().items()}
-    weights = checkpoint_weights(path, shapes)
-    embedder = embedder_of(sizes, weights, corpus, layer=settings["layer"], pool=settings["pool"])
-    step = int(path.name.removeprefix("step-"))
-    with locked(out):
-        save(embedder, out, {"corpus_fingerprint": corpus.fingerprint, "steps": step})
-    print(json.dumps({"model": str(out), "checkpoint": str(path), "steps": step}))
-    return 0
-
-
-def _checkpoint(folder: Path, step: int | None) -> Path:
-    path = latest_checkpoint(folder) if step is None else folder / f"step-{step:08d}"
-    if path is None or not (path / "state.json").exists():
-        there = ", ".join(sorted(found.name for found in folder.glob("step-*"))) or "none"
-        raise MissingError(f"{path or folder}: no such checkpoint; there are: {there}.")
-    return path
+def show(result: ConsolidateResult) -> None:
+    """Print what was written, from which checkpoint."""
+    print(f"{result.model}: model {result.fingerprint} of step {result.steps:,}, from {result.checkpoint}")

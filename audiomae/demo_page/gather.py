@@ -23,7 +23,7 @@ from audiomae.vectors.parts import stack_vectors
 from audiomae.vectors.search import Standardiser, nearest, unit_rows
 from audiomae.vectors.vectors import Vectors
 
-__all__ = ["MOST_SOUNDS", "gather_songs", "standardised"]
+__all__ = ["MOST_SOUNDS", "gather_songs"]
 
 MOST_SOUNDS = 400
 """Songs whose sound lies in the page, at most; 27 kB each, and a third more as text: 14 MB."""
@@ -36,12 +36,6 @@ WORKERS = 2
 class _Clip(NamedTuple):
     start_seconds: float
     seconds: float
-
-
-def standardised(vectors: Vectors) -> NDArray[np.float32]:
-    """Return the tracks' vectors as they are compared: each entry standardised, unless they are whitened."""
-    known = vectors.track_vectors
-    return known if vectors.meta["whiten"] else Standardiser.fit(known)(known)
 
 
 def gather_songs(
@@ -65,7 +59,7 @@ def gather_songs(
         seed: Key of the map.
         on_sound: Called with 1 for each song that is cut.
     """
-    values = standardised(vectors)
+    values = vectors.standardised()
     places = place_on_map(values, seed=seed)
     found = nearest(values, values, NEIGHBOURS, names=vectors.track_ids, without=range(len(values)))
     starts = _typical_clips(vectors)
@@ -95,7 +89,7 @@ def gather_songs(
 def _typical_clips(vectors: Vectors) -> list[float]:
     """Return where in each track its most typical clip starts: the one whose vector is nearest to the track's."""
     known = vectors.track_vectors
-    standardise = None if vectors.meta["whiten"] else Standardiser.fit(known)
+    standardise = None if vectors.whitened else Standardiser.fit(known)
     unit = unit_rows(known if standardise is None else standardise(known))
     row_of = {name: row for row, name in enumerate(vectors.track_ids)}
     best, starts = np.full(len(known), -np.inf), np.zeros(len(known))

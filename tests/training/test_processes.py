@@ -17,10 +17,10 @@ import pytest
 import torch
 import yaml
 
-from audiomae.cli.consolidate import ConsolidateSettings, consolidate
 from audiomae.disk.tensors import read_tensors
 from audiomae.model.config import ModelSettings
 from audiomae.training.settings import LoopSettings
+from audiomae.verbs.consolidate import ConsolidateSettings, consolidate
 from audiomae.verbs.pretrain import PretrainSettings, pretrain
 
 pytestmark = pytest.mark.processes
