@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from audiomae.disk.files import fingerprint_of, write_atomically
+from audiomae.disk.parquet import read_parquet
 from audiomae.errors import DataError, MissingError
+from audiomae.listening.check.columns import id_texts
 from audiomae.listening.tables import TRACK_FIELDS
 from audiomae.vectors.parts import stack_vectors
 from audiomae.vectors.vectors import Vectors
@@ -74,12 +76,7 @@ class Content:
             return cls._build(path, vectors.tracks, vectors.track_vectors, space, vectors.meta["fingerprint"])
         if not path.exists():
             raise MissingError(f"{path}: no such file or folder. Check the spelling.")
-        try:
-            with pq.ParquetFile(path) as file:
-                table = file.read()
-        except (OSError, pa.ArrowException) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(f"{path}: no Parquet file, or cut short ({reason}). Make it again.") from error
+        table = read_parquet(path)
         for name in ("track_id", "vector"):
             if name not in table.column_names:
                 found = ", ".join(table.column_names)
@@ -134,11 +131,14 @@ class Content:
     def _build(
         cls, path: Path, table: pa.Table, vectors: NDArray[np.float32], model: str | None, known: str | None
     ) -> Content:
-        ids = table["track_id"].cast(pa.string()).to_pylist()
+        try:
+            ids = [name or "" for name in id_texts(table["track_id"])]
+        except DataError as error:
+            raise DataError(f"{path}: column track_id: {error} Convert the column.") from None
         if not ids:
             raise DataError(f"{path}: 0 tracks; at least one is needed. Name a source with vectors in it.")
-        order = sorted(range(len(ids)), key=lambda row: ids[row] or "")
-        names = [ids[row] or "" for row in order]
+        order = sorted(range(len(ids)), key=ids.__getitem__)
+        names = [ids[row] for row in order]
         if not names[0]:
             raise DataError(
                 f"{path}: row {order[0] + 1}, column track_id: empty. Fill it in, or drop the row."

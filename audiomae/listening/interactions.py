@@ -27,6 +27,8 @@ WRITTEN_ROWS = 1 << 20
 class Interactions:
     """Plays, sorted by time, user and track; of rows equal in all three, the one of most weight is kept.
 
+    Where there is no time, a row is a play or some: rows of one user and track are one, with the sum of their weights.
+
     Attributes:
         user_ids: Users, sorted, each once; a user's code is his place.
         track_ids: Tracks, sorted, each once; a track's code is its place.
@@ -53,7 +55,7 @@ class Interactions:
         times: NDArray[Any] | None = None,
         weights: NDArray[Any] | None = None,
     ) -> Interactions:
-        """Sort plays and drop duplicates.
+        """Sort plays and drop duplicates; without times, sum their weights.
 
         Args:
             user_ids: Name of each user code, unique, in any order; the result's codes follow sorted names.
@@ -77,8 +79,9 @@ class Interactions:
             key += tracks
             if when is not None:
                 key += (when - earliest) * (len(user_ids) * len(track_ids))
+            when_given = when is not None
             del users, tracks, when
-            order = None if alike else np.argsort(key)
+            order = None if alike else np.argsort(key, kind="stable")
             if order is None:
                 key.sort()
             else:
@@ -87,7 +90,10 @@ class Interactions:
             np.not_equal(key[1:], key[:-1], out=fresh[1:])
             if not fresh.all():
                 starts = np.flatnonzero(fresh)
-                given = given[: len(starts)] if alike else np.maximum.reduceat(given, starts)
+                if when_given:
+                    given = given[: len(starts)] if alike else np.maximum.reduceat(given, starts)
+                else:
+                    given = _sum_of(given, starts)
                 key = key[fresh]
             tracks = (key % max(1, len(track_ids))).astype(np.int32)
             key //= max(1, len(track_ids))
@@ -104,6 +110,9 @@ class Interactions:
             when = when[order]
             kept[1:] |= when[1:] != when[:-1]
             when = when[kept]
+        else:
+            starts = np.flatnonzero(kept)
+            return cls(user_ids, track_ids, users[kept], tracks[kept], None, _sum_of(given, starts))
         return cls(user_ids, track_ids, users[kept], tracks[kept], when, given[kept])
 
     def __len__(self) -> int:
@@ -177,6 +186,14 @@ class Interactions:
                 times = pa.nulls(rows, pa.int64()) if self.times is None else pa.array(self.times[part])
                 columns = [users.take(pa.array(self.users[part])), tracks.take(pa.array(self.tracks[part]))]
                 writer.write_table(pa.table([*columns, times, pa.array(self.weights[part])], schema=schema))
+
+
+def _sum_of(weights: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Sums of the weights from each start to the next, at most what float32 holds."""
+    if not len(starts):
+        return weights
+    sums = np.add.reduceat(weights.astype(np.float64), starts)
+    return np.minimum(sums, np.finfo(np.float32).max).astype(np.float32)
 
 
 def _sort_names(names: Sequence[str], codes: NDArray[Any]) -> tuple[list[str], NDArray[np.int32]]:

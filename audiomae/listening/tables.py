@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from audiomae.corpus.song import TAGS
 from audiomae.errors import ConfigError, DataError
+from audiomae.listening.check.columns import id_texts
 from audiomae.listening.check.files import TableFile
 from audiomae.listening.check.findings import Findings
 from audiomae.listening.check.scan import scan_interactions
@@ -141,8 +142,8 @@ def read_keyed(path: Path | str, key: str, text_columns: Sequence[str] = ()) -> 
         )
     table = file.read((key, *text_columns))
     try:
-        ids = table[key].cast(pa.string()).to_pylist()
-    except pa.ArrowException:
+        ids = [name or "" for name in id_texts(table[key])]
+    except DataError:
         raise DataError(f"{file.path}: column {key} is of type {table[key].type}. Make it text.") from None
     rows: dict[str, int] = {}
     for row, name in enumerate(ids):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -102,10 +103,12 @@ WRONG = {
     "a,x,1800000000,1,1,play": r"row 3 \(line 4\), column timestamp: '1800000000' is in the future\. Correct",
     "a,x,soon,1,1,play": r"row 3 \(line 4\), column timestamp: 'soon' is no time\. Give seconds since",
     "a,x,2020-13-45,1,1,play": r"row 3 \(line 4\), column timestamp: '2020-13-45' is no time",
-    "a,x,nan,1,1,play": r"row 3 \(line 4\), column timestamp: 'nan' is no time",
+    "a,x,nan,1,1,play": r"row 3 \(line 4\), column timestamp: '' is empty",
+    "a,x,inf,1,1,play": r"row 3 \(line 4\), column timestamp: 'inf' is no time",
     "a,x,,1,1,play": r"row 3 \(line 4\), column timestamp: '' is empty\. .* a table without any time is fine",
     "a,x,1,-2,1,play": r"row 3 \(line 4\), column weight: '-2' is negative\. Correct the row, or drop it\.",
-    "a,x,1,nan,1,play": r"row 3 \(line 4\), column weight: 'nan' is not finite",
+    "a,x,1,nan,1,play": r"row 3 \(line 4\), column weight: 'nan' is empty",
+    "a,x,1,inf,1,play": r"row 3 \(line 4\), column weight: 'inf' is not finite",
     "a,x,1,much,1,play": r"row 3 \(line 4\), column weight: 'much' is no number",
     "a,x,1,,1,play": r"row 3 \(line 4\), column weight: '' is empty",
     "a,x,1,1,1.5,play": r"row 3 \(line 4\), column played_ratio: '1\.5' is outside 0 to 1",
@@ -246,3 +249,100 @@ def test_a_keyed_table_names_the_row_of_an_empty_or_repeated_id(tmp_path):
     users.write_text("user_id,age\na,1\nb\n")
     with pytest.raises(DataError, match=r"Expected 2 columns, got 1"):
         read_users(users)
+
+
+def parquet(path: Path, **columns: object) -> TableSettings:
+    pq.write_table(pa.table(columns), path)
+    return TableSettings(str(path))
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string_view(), pa.large_string(), pa.dictionary(pa.int32(), pa.large_string())]
+)
+def test_ids_of_every_kind_of_text_are_read(tmp_path, kind):
+    ids = pa.array(["a", "b", "a"]).cast(pa.string()).cast(kind)
+    plays = read_interactions(parquet(tmp_path / "p.parquet", user_id=ids, track_id=ids, event=ids))
+    assert rows_of(plays) == [("a", "a", None, 2), ("b", "b", None, 1)]
+
+
+@pytest.mark.parametrize(("scale", "cells"), [(0, ["10", "9"]), (2, ["10.00", "9.50"])])
+def test_decimal_ids_are_their_digits(tmp_path, scale, cells):
+    ids = pa.array([Decimal(cell) for cell in cells], pa.decimal128(20, scale))
+    assert read_interactions(parquet(tmp_path / "p.parquet", user_id=ids, track_id=ids)).user_ids == [
+        "10",
+        "9" if scale == 0 else "9.5",
+    ]
+    assert read_users(tmp_path / "p.parquet")["user_id"].to_pylist() == ["10", "9" if scale == 0 else "9.5"]
+
+
+def test_sparks_folder_of_parts_is_one_table(tmp_path):
+    folder = tmp_path / "plays"
+    folder.mkdir()
+    for number, user in enumerate("ba"):
+        table = pa.table({"user_id": [user], "track_id": ["x"], "timestamp": [number + 1]})
+        pq.write_table(table, folder / f"part-0000{number}-abc.snappy.parquet")
+    (folder / "_SUCCESS").touch()
+    (folder / ".part-00000.crc").touch()
+    assert rows_of(read_interactions(TableSettings(str(folder)))) == [("b", "x", 1, 1), ("a", "x", 2, 1)]
+    assert read_users(folder)["user_id"].to_pylist() == ["a", "b"]
+    (folder / "_temporary").mkdir()
+    with pytest.raises(DataError, match="holds _temporary; its writing has not finished"):
+        read_interactions(TableSettings(str(folder)))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"empty: a folder without part-\*\.parquet\. Name a table"):
+        read_interactions(TableSettings(str(tmp_path / "empty")))
+    (folder / "_temporary").rmdir()
+    pq.write_table(pa.table({"user_id": ["a"], "song": ["x"]}), folder / "part-00002.parquet")
+    with pytest.raises(
+        DataError, match=r"part-00002\.parquet: has columns user_id, song, the first part has user_id, "
+    ):
+        read_interactions(TableSettings(str(folder)))
+
+
+def test_bigquerys_utc_is_a_zone(table):
+    for text in ("2020-01-01 00:00:00 UTC", "2020-01-01 00:00:00.5 UTC", "2020-01-01T00:00:00 GMT"):
+        assert read(table, f"user_id,track_id,timestamp\na,x,{text}\n").times.tolist() == [1577836800], text
+
+
+@pytest.mark.parametrize("word", ["NULL", "NaN", "nan", "\\N", "null"])
+def test_words_for_nothing_are_missing_numbers_and_ids_like_any_other(table, word):
+    plays = read(table, f"user_id,track_id,timestamp,played_ratio\n{word},x,{word},{word}\nb,y,{word},1\n")
+    assert plays.times is None
+    assert sorted(plays.user_ids) == sorted([word, "b"])
+    with pytest.raises(DataError, match=r"column weight: .* is empty"):
+        read(table, f"user_id,track_id,weight\na,x,{word}\n")
+    table.write_text(f"user_id,age,country\n{word},{word},{word}\nb,20,NA\n")
+    users = read_users(table)
+    rows = {row["user_id"]: (row["age"], row["country"]) for row in users.to_pylist()}
+    assert rows == {word: (None, None), "b": (20, "NA")}
+
+
+def test_rows_without_times_are_plays_and_their_weights_are_summed(table):
+    plays = read(table, "user_id,track_id,weight\na,x,1\na,x,2\nb,x,5\na,x,3\na,x,4\n")
+    assert rows_of(plays) == [("a", "x", None, 10), ("b", "x", None, 5)]
+    assert rows_of(read(table, "user_id,track_id\na,x\na,x\na,x\n")) == [("a", "x", None, 3)]
+    timed = read(table, "user_id,track_id,timestamp,weight\na,x,1,1\na,x,1,4\n")
+    assert rows_of(timed) == [("a", "x", 1, 4)]
+
+
+def test_sums_do_not_depend_on_how_many_ids_there_are():
+    users, tracks = np.array([0, 1, 0]), np.array([1, 0, 1])
+    few = Interactions.build(["a", "b"], ["x", "y"], users, tracks, weights=np.array([1.5, 2, 3]))
+    names = [f"{number:08d}" for number in range(4)]
+    assert few.weights.tolist() == [4.5, 2]
+    assert Interactions.build(
+        names, names, users, tracks, weights=np.array([1.5, 2, 3])
+    ).weights.tolist() == [4.5, 2]
+
+
+@pytest.mark.parametrize(
+    ("weight", "line"),
+    [
+        ("1e39", r"row 2 \(line 3\), column weight: '1e39' is above 3\.4e38, the largest weight"),
+        ("1e-46", r"row 2 \(line 3\), column weight: '1e-46' is below 1\.4e-45, the smallest weight above 0"),
+        ("1e308", "is above 3.4e38"),
+    ],
+)
+def test_weights_that_float32_makes_infinite_or_nothing_are_refused_by_row(table, weight, line):
+    with pytest.raises(DataError, match=line):
+        read(table, f"user_id,track_id,weight\na,x,1\nb,x,{weight}\n")

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 
 from audiomae.corpus.song import TAGS
 from audiomae.errors import DataError
+from audiomae.listening.check.columns import NULL_WORDS, id_texts
 from audiomae.listening.check.files import TableFile
 from audiomae.listening.check.findings import SHOWN, Findings
-from audiomae.listening.check.scan import InteractionScan, scan_interactions
+from audiomae.listening.check.scan import LARGEST_WEIGHT, InteractionScan, scan_interactions
 from audiomae.listening.content import Content
 
 __all__ = ["Audit", "audit_tables"]
@@ -102,6 +103,13 @@ def _check_plays(table: TableFile, scan: InteractionScan, audit: Audit) -> None:
         if len(ids) == 1:
             what, way_out = "is the only one; nothing can be compared", "Name a table with more."
             findings.add(table.path, name, what, way_out, [("", repr(ids[0]))], error=False)
+        if words := sorted(set(ids) & set(NULL_WORDS)):
+            examples = [("", repr(one)) for one in words[:SHOWN]]
+            what, way_out = (
+                "is taken for an id like any other",
+                "If it stands for nothing, leave the cell empty.",
+            )
+            findings.add(table.path, name, what, way_out, examples, count=len(words), error=False)
         padded = [one for one in ids if one != one.strip()]
         if padded:
             examples = [("", repr(one)) for one in padded[:SHOWN]]
@@ -139,8 +147,9 @@ def _check_duplicates(table: TableFile, scan: InteractionScan, findings: Finding
         ]
         columns = "user_id+track_id" + ("+timestamp" if scan.times is not None else "")
         what, way_out = (
-            "is there twice; one row is kept",
-            "Fine, if it is one event; else sum up the weights.",
+            ("is there twice; one row is kept", "Fine, if it is one event; else sum up the weights.")
+            if scan.times is not None
+            else ("is there twice; the weights are summed", "Fine, if each row is a play.")
         )
         findings.add(table.path, columns, what, way_out, examples, count=len(later), error=False)
 
@@ -152,7 +161,10 @@ def _check_keyed(table: TableFile, key: str, findings: Findings) -> set[str]:
         findings.add(table.path, key, "is missing", way_out)
         return set()
     whole = table.read((key, *TAGS))
-    ids = whole[key].cast(pa.string()).to_pylist()
+    try:
+        ids = id_texts(whole[key])
+    except DataError as error:
+        raise DataError(f"{table.path}: column {key}: {error} Convert the column.") from None
     if not ids:
         findings.add_line(f"{table.path}: 0 rows; at least one is needed. Leave the table out, or fill it.")
     first: dict[str, int] = {}
@@ -178,6 +190,8 @@ def _check_field(table: TableFile, name: str, column: pa.ChunkedArray, findings:
         findings.add(table.path, name, "is empty in every row", "Drop the column.", [("", "it")], error=False)
     elif pa.types.is_floating(column.type):
         note(pc.invert(pc.is_finite(column)), "is not finite", "It counts as unknown; leave the cell empty.")
+        far = pc.and_(pc.is_finite(column), pc.greater(pc.abs(column), LARGEST_WEIGHT))
+        note(far, "is beyond 3.4e38", "It counts as unknown; correct it, or leave the cell empty.")
     if name in LIKELY:
         low, high = LIKELY[name]
         if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):

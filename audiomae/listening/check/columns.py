@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from audiomae.errors import DataError
 
-__all__ = ["Vocabulary", "parse_numbers", "parse_times"]
+__all__ = ["NULL_WORDS", "Vocabulary", "id_texts", "parse_numbers", "parse_times"]
+
+NULL_WORDS = ("NULL", "null", "NaN", "nan", "NAN", "\\N")
+"""What databases and pandas write into text where there is nothing; in a column of numbers it is a missing one."""
 
 NUMBER = r"^\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|NaN|NAN|inf|Inf|INF|infinity|Infinity)\s*$"
 ZONE = r"([+-]\d{2}:?\d{2}|Z)$"
@@ -37,11 +40,8 @@ class Vocabulary:
             DataError: If the column holds neither text nor whole numbers.
         """
         if not pa.types.is_dictionary(column.type):
-            column = pc.dictionary_encode(column)
-        kind = column.type.value_type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
-            raise DataError(f"ids are of type {kind}; they must be text or whole numbers.")
-        names = column.dictionary.cast(pa.string()).to_pylist()
+            column = pc.dictionary_encode(_plain(column))
+        names = id_texts(column.dictionary)
         places = np.empty(len(names) + 1, dtype=np.int32)
         places[-1] = -1  # an empty cell's code
         for number, name in enumerate(names):
@@ -56,8 +56,35 @@ class Vocabulary:
         return codes
 
 
+def id_texts(column: pa.Array | pa.ChunkedArray) -> list[str | None]:
+    """Return ids as text, None where a cell is empty; a decimal number such as 7.00 is the id 7.
+
+    Raises:
+        DataError: If the column holds neither text nor whole numbers.
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_decimal(kind):
+        return [
+            None if one is None else f"{one:f}".rstrip("0").rstrip(".") if "." in f"{one:f}" else f"{one:f}"
+            for one in column.to_pylist()
+        ]
+    if not (_is_text(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
+        raise DataError(f"ids are of type {kind}; they must be text or whole numbers.")
+    texts: list[str | None] = column.cast(pa.string()).to_pylist()
+    return texts
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
 def parse_numbers(column: pa.Array) -> tuple[NDArray[np.float64], Mask, Mask]:
-    """Return numbers, float64 (rows,), NaN where there is none, and where a cell is empty or no number."""
+    """Return numbers, float64 (rows,), NaN where there is none, and where a cell is empty or no number.
+
+    In text, what stands in `NULL_WORDS` is empty.
+    """
     column = _plain(column)
     if not pa.types.is_string(column.type):
         empty = column.is_null().to_numpy(zero_copy_only=False)
@@ -66,7 +93,8 @@ def parse_numbers(column: pa.Array) -> tuple[NDArray[np.float64], Mask, Mask]:
             return np.full(len(column), np.nan), empty, ~empty
         return _as_floats(column.cast(pa.float64(), safe=False)), empty, np.zeros(len(column), dtype=bool)
     column = pc.utf8_trim_whitespace(column)
-    empty = _truth(pc.or_kleene(pc.is_null(column), pc.equal(column, "")))
+    nothing = pc.is_in(column, value_set=pa.array(["", *NULL_WORDS], pa.string()))
+    empty = _truth(pc.or_kleene(pc.is_null(column), nothing))
     try:
         filled = pc.if_else(pa.array(empty), pa.scalar(None, pa.string()), column)
         return _as_floats(filled.cast(pa.float64())), empty, np.zeros(len(column), dtype=bool)
@@ -107,6 +135,7 @@ def parse_times(column: pa.Array) -> tuple[NDArray[np.int64], Mask, Mask]:
 
 
 def _parse_iso(texts: pa.Array) -> tuple[NDArray[np.float64], Mask]:
+    texts = pc.replace_substring_regex(texts, r"\s+(UTC|GMT)$", "Z")  # as BigQuery writes them
     seconds, known = np.zeros(len(texts)), np.zeros(len(texts), dtype=bool)
     zoned = _truth(pc.match_substring_regex(texts, r"\d:\d+.*" + ZONE))
     for mask, kind in ((zoned, pa.timestamp("us", tz="UTC")), (~zoned, pa.timestamp("us"))):
@@ -129,7 +158,7 @@ def _parse_iso(texts: pa.Array) -> tuple[NDArray[np.float64], Mask]:
 def _plain(column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    return column.cast(pa.string()) if pa.types.is_large_string(column.type) else column
+    return column.cast(pa.string()) if _is_text(column.type) else column
 
 
 def _truth(column: pa.Array) -> Mask:

@@ -1,4 +1,4 @@
-"""A table in a CSV or Parquet file, read batch by batch, with the place of every row for messages."""
+"""A table in a CSV or Parquet file or a folder of parts, read batch by batch, with the place of every row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from audiomae.disk.parquet import read_parquet
 from audiomae.errors import DataError, MissingError
+from audiomae.listening.check.columns import NULL_WORDS
 
 __all__ = ["TableFile"]
 
@@ -25,7 +27,9 @@ PARQUET = (".parquet", ".pq")
 
 
 class TableFile:
-    """A CSV, TSV (both perhaps ending in .gz too) or Parquet file with named columns.
+    """A CSV, TSV (both perhaps ending in .gz too) or Parquet file with named columns, or a folder of part-*.parquet.
+
+    Such a folder is what Spark writes; its parts are one table, in the order of their names.
 
     Attributes:
         path: Where it lies.
@@ -45,12 +49,15 @@ class TableFile:
         self.broken: list[tuple[int, int]] = []
         endings = [suffix.lower() for suffix in self.path.suffixes]
         ending = endings[-2] if len(endings) > 1 and endings[-1] == ".gz" else (endings or [""])[-1]
+        self._parts = [self.path]
+        if self.path.is_dir():
+            self._parts, ending = self._find_parts(), ".parquet"
         self.is_text = ending in TEXT
         self._delimiter = TEXT.get(ending, ",")
         if not self.is_text and ending not in PARQUET:
             known = ", ".join((*TEXT, *PARQUET))
             raise DataError(f"{self.path}: a table ends in {known}. Rename the file, or name another.")
-        if not self.path.is_file():
+        if not self.path.is_dir() and not self.path.is_file():
             raise MissingError(f"{self.path}: no such file. Check the spelling.")
         self.columns = self._guarded(self._header)
         twice = [name for place, name in enumerate(self.columns) if name in self.columns[:place]]
@@ -84,12 +91,28 @@ class TableFile:
             DataError: If the file is cut short or damaged.
         """
         if not self.is_text:
-            return self._guarded(lambda: pq.ParquetFile(self.path).read())
-        convert = pacsv.ConvertOptions(
-            column_types={name: pa.string() for name in text_columns if name in self.columns},
-            null_values=[""],
-            strings_can_be_null=True,
+            return pa.concat_tables(
+                [read_parquet(part) for part in self._parts], promote_options="permissive"
+            )
+        texts = [name for name in self.columns if name in text_columns]
+        others = [name for name in self.columns if name not in text_columns]
+        parts = [
+            self._read_text(
+                pacsv.ConvertOptions(
+                    include_columns=names,
+                    column_types={name: pa.string() for name in names if name in texts},
+                    null_values=["", *nothing],
+                    strings_can_be_null=True,
+                )
+            )
+            for names, nothing in ((texts, ()), (others, NULL_WORDS))
+            if names
+        ]
+        return pa.table({name: part[name] for part in parts for name in part.column_names}).select(
+            self.columns
         )
+
+    def _read_text(self, convert: pacsv.ConvertOptions) -> pa.Table:
         parse = pacsv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True)
         read = pacsv.ReadOptions(use_threads=False)  # so that a broken row is named
         return self._guarded(lambda: pacsv.read_csv(self.path, read, parse, convert))
@@ -109,8 +132,12 @@ class TableFile:
 
     def _header(self) -> list[str]:
         if not self.is_text:
-            with pq.ParquetFile(self.path) as file:
-                return list(file.schema_arrow.names)
+            held = [list(pq.read_schema(part).names) for part in self._parts]
+            for part, found in zip(self._parts, held, strict=True):
+                if sorted(found) != sorted(held[0]):
+                    have = f"has columns {', '.join(found)}, the first part has {', '.join(held[0])}"
+                    raise DataError(f"{part}: {have}. Write them again.")
+            return held[0]
         with pa.input_stream(str(self.path), compression="detect") as stream:
             text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
             names = next(csv.reader(text, delimiter=self._delimiter), [])
@@ -146,10 +173,22 @@ class TableFile:
         )
 
     def _parquet_batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        file = pq.ParquetFile(self.path)
-        texts = [name for name in columns if pa.types.is_string(file.schema_arrow.field(name).type)]
-        file = pq.ParquetFile(self.path, read_dictionary=texts)
-        return iter(file.iter_batches(BATCH_ROWS, columns=columns))
+        for part in self._parts:
+            schema = pq.read_schema(part)
+            texts = [name for name in columns if pa.types.is_string(schema.field(name).type)]
+            with pq.ParquetFile(part, read_dictionary=texts) as file:
+                yield from file.iter_batches(BATCH_ROWS, columns=columns)
+
+    def _find_parts(self) -> list[Path]:
+        """Return the parts of a folder, in order."""
+        if (self.path / "_temporary").exists():
+            raise DataError(f"{self.path}: holds _temporary; its writing has not finished. Write it again.")
+        parts = sorted(self.path.glob("part-*.parquet"))
+        if not parts:
+            raise DataError(
+                f"{self.path}: a folder without part-*.parquet. Name a table, or a folder of parts."
+            )
+        return parts
 
     def _guarded(self, step: Callable[[], Result]) -> Result:
         try:

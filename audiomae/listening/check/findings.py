@@ -205,8 +205,14 @@ def check_numbers(
         findings.rows(table, first, column, empty, value, "is empty", "Fill it in, or drop the row.")
     findings.rows(table, first, column, given & ~np.isfinite(numbers), value, "is not finite", way_out)
     given &= np.isfinite(numbers)
-    if highest == np.inf:
-        findings.rows(table, first, column, given & (numbers < 0), value, "is negative", way_out)
-    else:
+    if highest < np.inf:
         outside = given & ((numbers < 0) | (numbers > highest))
         findings.rows(table, first, column, outside, value, f"is outside 0 to {highest:g}", way_out)
+        return
+    findings.rows(table, first, column, given & (numbers < 0), value, "is negative", way_out)
+    with np.errstate(over="ignore", under="ignore"):
+        kept = numbers.astype(np.float32)
+    scale = "Divide the column by a number, so that weights lie around 1."
+    huge, lost = given & np.isinf(kept), given & (numbers > 0) & (kept == 0)
+    findings.rows(table, first, column, huge, value, "is above 3.4e38, the largest weight", scale)
+    findings.rows(table, first, column, lost, value, "is below 1.4e-45, the smallest weight above 0", scale)

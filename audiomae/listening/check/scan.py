@@ -17,9 +17,10 @@ from audiomae.listening.check.columns import Vocabulary, parse_numbers, parse_ti
 from audiomae.listening.check.files import TableFile
 from audiomae.listening.check.findings import Findings, check_numbers, check_times
 
-__all__ = ["InteractionScan", "scan_interactions"]
+__all__ = ["LARGEST_WEIGHT", "InteractionScan", "scan_interactions"]
 
 NEEDED = ("user_id", "track_id")
+LARGEST_WEIGHT = float(np.finfo(np.float32).max)
 KNOWN = (*NEEDED, "timestamp", "event", "weight", "played_ratio")
 
 
@@ -168,6 +169,10 @@ def _clean(
     present, keep = keep, keep & (codes["user_id"] >= 0) & (codes["track_id"] >= 0)
     times = np.zeros(rows, dtype=np.int64)
     if "timestamp" in names:
+        if pa.types.is_float32(batch["timestamp"].type) or pa.types.is_float16(batch["timestamp"].type):
+            what = f"{batch['timestamp'].type} keeps a time of today to 128 seconds only"
+            way_out = "Write the column as whole numbers."
+            findings.add(table.path, "timestamp", what, way_out, count=rows, error=False)
         times, empty, bad = parse_times(batch["timestamp"])
         empty, bad = empty & present, bad & present
         shown = partial(_cell, batch, "timestamp")
@@ -195,7 +200,7 @@ def _clean(
                 may_be_empty=name == "played_ratio",
             )
             numbers[name] = values
-            keep &= ~bad
+            keep &= ~bad & ~(present & (np.abs(values) > LARGEST_WEIGHT))
     if "event" in names:
         for entry in pc.value_counts(batch["event"]):
             event = str(entry["values"].as_py() or "")

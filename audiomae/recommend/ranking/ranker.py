@@ -63,7 +63,8 @@ class RankerSettings:
     def __post_init__(self) -> None:
         """Refuse values out of range."""
         require_all(self, "trees", "least_in_leaf", "patience", "k", "threads", prefix="ranker.", least=1)
-        require_all(self, "candidates", "leaves", prefix="ranker.", least=2)
+        require("ranker.candidates", self.candidates, least=2, most=10_000)  # LightGBM takes no more a user
+        require("ranker.leaves", self.leaves, least=2)
         require("ranker.learning_rate", self.learning_rate, above=0, most=1)
         require("ranker.held_out", self.held_out, above=0, below=1)
         require("ranker.unplayed", self.unplayed, least=0, below=1)

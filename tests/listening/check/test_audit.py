@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from audiomae.listening.check.audit import audit_tables
@@ -50,7 +51,7 @@ def test_every_kind_of_problem_is_found_with_its_row(tmp_path):
         "error plays.csv: row 6 (line 7), column weight: '-1' is negative.",
         "error plays.csv: row 7 (line 8), column timestamp: 'abc' is no time.",
         "error plays.csv: row 8 (line 9), column timestamp: '1800000000' is in the future.",
-        "error plays.csv: row 8 (line 9), column weight: 'nan' is not finite.",
+        "error plays.csv: row 8 (line 9), column weight: 'nan' is empty.",
         "warning plays.csv: column weight: 1 rows have weight 0 and are left out.",
         "warning plays.csv: row 2 (line 3), column user_id+track_id+timestamp: ('u1', 't1') is there twice",
     ):
@@ -97,11 +98,11 @@ def test_content_of_other_tracks_altogether_is_an_error(tmp_path):
 
 
 def test_fields_of_users_are_looked_at(tmp_path):
-    users = "user_id,age,account_age_days,height\na,300,5,nan\nb,20,old,1.5\na,20,1,1.5\n"
+    users = "user_id,age,account_age_days,height\na,300,5,inf\nb,20,old,1.5\na,20,1,1.5\n"
     found = "\n".join(lines(tmp_path, "user_id,track_id,timestamp\na,x,1\nb,y,2\n", users=users))
     assert "warning users.csv: row 1 (line 2), column age: 300 is outside 0 to 120." in found
     assert "error users.csv: column account_age_days: '5' is of type string, not a number." in found
-    assert "warning users.csv: row 1 (line 2), column height: nan is not finite." in found
+    assert "warning users.csv: row 1 (line 2), column height: inf is not finite." in found
     assert "error users.csv: row 3 (line 4), column user_id: 'a' stands in an earlier row too." in found
 
 
@@ -118,3 +119,41 @@ def test_a_missing_table_is_a_line_and_the_others_are_looked_at(tmp_path):
 @pytest.mark.parametrize("text", ["user_id,track_id\n", "user_id,item\na,b\n"])
 def test_an_empty_table_and_a_missing_column_are_errors(tmp_path, text):
     assert lines(tmp_path, text)[0].startswith("error plays.csv: ")
+
+
+def test_words_for_nothing_and_numbers_beyond_float32_are_warned_of(tmp_path):
+    found = "\n".join(
+        lines(
+            tmp_path,
+            "user_id,track_id,timestamp\nNULL,x,1\nb,y,2\n",
+            users="user_id,height\nNULL,1e200\nb,1.5\n",
+        )
+    )
+    assert (
+        "warning plays.csv: column user_id: 'NULL' is taken for an id like any other. If it stands for"
+        in found
+    )
+    assert (
+        "warning users.csv: row 1 (line 2), column height: 1e+200 is beyond 3.4e38. It counts as unknown"
+        in found
+    )
+
+
+def test_times_in_float32_are_warned_of(tmp_path):
+    times = pa.array([1.0, 2.0], pa.float32())
+    pq.write_table(
+        pa.table({"user_id": ["a", "b"], "track_id": ["x", "y"], "timestamp": times}), tmp_path / "p.parquet"
+    )
+    audit = audit_tables(tmp_path / "p.parquet", now=NOW)
+    assert [(finding.error, finding.line().split(": ", 1)[1]) for finding in audit.findings.all] == [
+        (
+            False,
+            "column timestamp: float keeps a time of today to 128 seconds only (2 in all). Write the column as whole "
+            "numbers.",
+        )
+    ]
+
+
+def test_rows_without_times_that_repeat_are_summed_and_said(tmp_path):
+    found = "\n".join(lines(tmp_path, "user_id,track_id\nu,t\nu,t\nv,s\n"))
+    assert "('u', 't') is there twice; the weights are summed. Fine, if each row is a play." in found

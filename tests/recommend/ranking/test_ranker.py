@@ -130,7 +130,8 @@ def test_without_openmp_one_line_says_what_to_install(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
-        ("candidates", 1, "candidates is 1; it must be at least 2"),
+        ("candidates", 1, "candidates is 1; it must be from 2 to 10000"),
+        ("candidates", 10_001, "candidates is 10001; it must be from 2 to 10000"),
         ("trees", 0, "trees is 0; it must be at least 1"),
         ("learning_rate", 0.0, "learning_rate is 0.0; it must be above 0"),
         ("held_out", 1.0, "held_out is 1.0; it must be above 0 and below 1"),

@@ -159,3 +159,21 @@ def test_a_type_of_field_is_added_by_one_line(monkeypatch):
     features = UserFeatures.fit(users, ["a", "b"], settings)
     again = UserFeatures.from_json(json.loads(json.dumps(features.to_json())))
     assert again.encode([{"premium": "yes"}, {}]).numbers.tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("cell", [1e200, 1.7976931348623157e308, -1e39, float("inf")])
+@pytest.mark.parametrize("kind", ["numeric", "bucketised"])
+def test_a_number_beyond_float32_is_missing_and_said(kind, cell, caplog):
+    users = pa.table({"user_id": ["a", "b", "c"], "height": [1.5, cell, 2.5]})
+    settings = FeatureSettings(columns={"height": kind}, buckets=2, user_id=False)
+    known = pa.table({"user_id": ["a", "b", "c"], "height": [1.5, None, 2.5]})
+    with np.errstate(all="raise"):
+        found = UserFeatures.fit(users, ["a", "b", "c"], settings)
+        encoded = found.encode(users)
+    assert found.to_json() == UserFeatures.fit(known, ["a", "b", "c"], settings).to_json()
+    assert encoded.codes.tolist() == found.encode(known).codes.tolist()
+    assert encoded.numbers.tolist() == found.encode(known).numbers.tolist()
+    assert (
+        f"users row 2, column height: {cell!r} is beyond 3.4e38 and counts as missing (1 in all)"
+        in caplog.text
+    )

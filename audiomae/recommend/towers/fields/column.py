@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -14,6 +15,9 @@ from audiomae.errors import DataError
 __all__ = ["RARE", "UNKNOWN", "Column", "Encoder", "FieldType", "Limits", "numbers_of", "text_of"]
 
 UNKNOWN, RARE = 0, 1
+LARGEST = float(np.finfo(np.float32).max)
+"""Numbers beyond are missing: their squares, and what float32 makes of them, are infinite."""
+LOG = logging.getLogger(__name__)
 
 Encoder = Callable[[Sequence[Any]], NDArray[Any]]
 """Values of a column, None where missing → places in its table, int64 (rows,); or, for a type without a table, its
@@ -95,6 +99,16 @@ def numbers_of(name: str, values: Sequence[Any]) -> NDArray[np.float64]:
                 f"users row {row}, column {name}: {value!r} is not a number. Leave it empty, or type the column "
                 "categorical."
             ) from None
-        if np.isinf(out[row]):
-            out[row] = np.nan
+    far = np.abs(out) > LARGEST  # infinite ones too
+    if far.any():
+        row = int(np.flatnonzero(far)[0])
+        LOG.warning(
+            "users row %d, column %s: %r is beyond 3.4e38 and counts as missing (%d in all). Correct it, or leave "
+            "the cell empty.",
+            row + 1,
+            name,
+            values[row],
+            int(far.sum()),
+        )
+        out[far] = np.nan
     return out
