@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from audiomae.checks import close_to
 from audiomae.errors import ConfigError
 from audiomae.progress import SILENT, Progress
-from audiomae.settings_text import YAML_MODE, as_text, reads_as_nothing, teach_yaml, without_marks
 
 __all__ = [
     "VERBS",
@@ -96,6 +95,8 @@ def make_parser(verb: str, **words: Any) -> Any:
     """
     from jsonargparse import ArgumentParser  # a third of a second that `audiomae --help` does without
 
+    from audiomae.settings_text import YAML_MODE, teach_yaml
+
     teach_yaml()
     about, chosen = VERBS[verb], settings_of(verb)
     words.setdefault("parser_mode", YAML_MODE)
@@ -124,6 +125,8 @@ def make_parser(verb: str, **words: Any) -> Any:
 
 def read_values(verb: str, parser: Any, parsed: Any) -> Any:
     """Return the settings that a parser has read."""
+    from audiomae.settings_text import without_marks
+
     about, chosen = VERBS[verb], settings_of(verb)
     read = vars(parser.instantiate(without_marks(parsed)))
     values = {field: value for field, value in read.items() if field in chosen.__dataclass_fields__}
@@ -203,4 +206,8 @@ def _plain(value: Any) -> Any:
         return [_plain(one) for one in value]
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
-    return as_text(value) if isinstance(value, str) and reads_as_nothing(value) else value
+    if isinstance(value, str):
+        from audiomae.settings_text import as_text, reads_as_nothing
+
+        return as_text(value) if reads_as_nothing(value) else value
+    return value

@@ -9,6 +9,9 @@ from __future__ import annotations
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
+import yaml
+from jsonargparse import Namespace, get_loader, set_loader
+
 __all__ = ["YAML_MODE", "as_text", "reads_as_nothing", "takes_text", "teach_yaml", "without_marks"]
 
 TEXT_MARK = "\ue000"
@@ -30,8 +33,7 @@ def takes_text(action: Any) -> bool:
 
 
 def reads_as_nothing(text: str) -> bool:
-    import yaml
-
+    """Return whether YAML would take a text for nothing: `null`, `~`, a comment."""
     try:
         return bool(text) and yaml.safe_load(text) is None
     except (yaml.YAMLError, RecursionError):
@@ -48,7 +50,7 @@ def without_marks(value: Any) -> Any:
         return tuple(without_marks(one) for one in value)
     if isinstance(value, dict):
         return {name: without_marks(one) for name, one in value.items()}
-    if hasattr(value, "__dict__") and type(value).__name__ == "Namespace":
+    if isinstance(value, Namespace):
         for name, one in vars(value).items():
             value[name] = without_marks(one)
     return value
@@ -56,9 +58,6 @@ def without_marks(value: Any) -> Any:
 
 def teach_yaml() -> None:
     """Give jsonargparse a reader of YAML that keeps quoted text and refuses what never ends."""
-    import yaml
-    from jsonargparse import get_loader, set_loader
-
     read_yaml = get_loader("yaml")
 
     def read(text: str) -> Any:
@@ -73,8 +72,6 @@ def teach_yaml() -> None:
 
 def _kept(value: Any, left: list[int], depth: int) -> Any:
     """Return YAML values with quoted `null` and the like marked; `left` counts down the values that may come."""
-    import yaml
-
     left[0] -= 1
     if left[0] < 0 or depth > 50:
         raise yaml.YAMLError("nested too deep, or it repeats itself without end")

@@ -24,7 +24,6 @@ from typing import Any, NoReturn
 from audiomae.cli.pages import is_help, print_help, usage
 from audiomae.doors import VERBS, core_of, make_parser, read_values
 from audiomae.errors import AudiomaeError
-from audiomae.settings_text import as_text, takes_text
 
 __all__ = ["leave", "main", "read_settings", "start"]
 
@@ -34,6 +33,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 def read_settings(verb: str, arguments: list[str]) -> Any:
     """Return the settings of a verb, from its YAML files and arguments; unknown ones exit with 2."""
+    from audiomae.settings_text import as_text, takes_text
+
     parser = make_parser(verb, exit_on_error=True)
     flags = {f"--{action.dest}" for action in parser._actions if _is_flag(action)}
     texts = {f"--{action.dest}" for action in parser._actions if takes_text(action)}
