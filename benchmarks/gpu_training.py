@@ -96,7 +96,7 @@ def measure(options: argparse.Namespace) -> None:
     profile = profile_steps(task, loop, accelerator, options.steps, optimizer=optimizer)
     memory = torch.cuda.max_memory_allocated() if accelerator.device.type == "cuda" else 0
     figures = {
-        "rate": profile.clips_per_second,
+        "rate": profile.samples_per_second,
         "flops": profile.flops_per_second,
         "peak": profile.peak,
         "waiting": profile.seconds["waiting for data"] / sum(profile.seconds.values()),

@@ -64,7 +64,7 @@ def _show_profile(profile: ProfileResult) -> None:
     title = f"{profile.steps} steps of {profile.batch} clips, {where}, matrix products in {kind}"
     print_table(title, ("phase", "milliseconds", "share"), rows, right=(1, 2))
     print(
-        f"{profile.clips_per_second:,.1f} clips/s at {profile.flops_per_second / 1e9:,.1f} GFLOP/s "
+        f"{profile.samples_per_second:,.1f} clips/s at {profile.flops_per_second / 1e9:,.1f} GFLOP/s "
         f"({profile.flops / profile.batch / 1e9:.2f} GFLOP a clip, forward and backward)."
     )
     print(

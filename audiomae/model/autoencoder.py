@@ -1,4 +1,4 @@
-"""The masked autoencoder: hide patches, encode the rest, rebuild the hidden ones."""
+"""The masked autoencoder: mask patches, encode the rest, rebuild the masked ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Rebuilt(NamedTuple):
     """What one pass gives."""
 
     loss: Float[Tensor, ""]
-    """Mean squared error over the hidden patches, in units of each patch's own variance."""
+    """Mean squared error over the masked patches, in units of each patch's own variance."""
     tokens: Float[Tensor, "clips seen width"]
     """The encoder's tokens of the visible patches."""
     patches: Float[Tensor, "clips hidden values"]
@@ -37,14 +37,14 @@ class Rebuilt(NamedTuple):
 
 
 def split_places(
-    blanked: Bool[Tensor, "clips columns rows"],
+    masked: Bool[Tensor, "clips columns rows"],
 ) -> tuple[Int[Tensor, "clips seen"], Int[Tensor, "clips hidden"]]:
-    """Turn a mask into the places of the visible and of the hidden patches, each in rising order.
+    """Turn a mask into the places of the visible and of the masked patches, each in rising order.
 
     Raises:
         ValueError: If the clips do not all lose the same number of patches.
     """
-    flat = blanked.flatten(1)
+    flat = masked.flatten(1)
     counts = flat.sum(dim=1)
     if bool((counts != counts[0]).any()):
         raise ValueError(
@@ -99,7 +99,7 @@ class Autoencoder(nn.Module):
         seen: Int[Tensor, "clips seen"],
         hidden: Int[Tensor, "clips hidden"],
     ) -> Rebuilt:
-        """Hide, encode, rebuild, compare.
+        """Mask, encode, rebuild, compare.
 
         Args:
             clips: Normalised log-mels (see `audiomae.model.level.normalise_clips`).
@@ -115,14 +115,14 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def rebuild(
-        self, clips: Float[Tensor, "clips frames mels"], blanked: Bool[Tensor, "clips columns rows"]
+        self, clips: Float[Tensor, "clips frames mels"], masked: Bool[Tensor, "clips columns rows"]
     ) -> Float[Tensor, "clips frames mels"]:
-        """Return the clips with their blanked patches replaced by the prediction.
+        """Return the clips with their masked patches replaced by the prediction.
 
         The model predicts the shape of a patch, not its level or spread; those two numbers are taken from the
         true patch. Patches are rebuilt in as many passes as the share decoded at a time makes of them.
         """
-        seen, hidden = (places.to(clips.device) for places in split_places(blanked.cpu()))
+        seen, hidden = (places.to(clips.device) for places in split_places(masked.cpu()))
         grid = self.patches_of(clips)
         patches = grid.flatten(1, 2).float()
         passes = math.ceil(1 / self.config.decoded)
@@ -138,5 +138,5 @@ class Autoencoder(nn.Module):
     def encode(
         self, clips: Float[Tensor, "clips frames mels"], *, layer: int
     ) -> Float[Tensor, "clips columns rows width"]:
-        """Encode whole clips, nothing hidden, up to a block (1 for the first), under the encoder's last norm."""
+        """Encode whole clips, nothing masked, up to a block (1 for the first), under the encoder's last norm."""
         return self.encoder.encode(self.patches_of(clips), layer=layer)

@@ -41,7 +41,7 @@ class ModelSettings:
         patch_mels: Height of a patch, in mel bands.
         clip_frames: Length of a clip, in frames: whole patches; 496 are 31 patches of 16, 4.96 s at 10 ms.
         mels: Mel bands of a clip.
-        decoded: Share of the hidden patches that one pass of the decoder rebuilds, in (0, 1]; the others are
+        decoded: Share of the masked patches that one pass of the decoder rebuilds, in (0, 1]; the others are
             left out of its attention, which makes a step cheaper.
         projection: Length of the unit vector that the clip-level term compares; 0 leaves its head out.
     """

@@ -14,7 +14,7 @@ __all__ = ["Decoder"]
 
 
 class Decoder(nn.Module):
-    """Visible tokens and mask tokens in their places → patches at the hidden places.
+    """Visible tokens and mask tokens in their places → patches at the masked places.
 
     Args:
         config: Sizes.
@@ -40,7 +40,7 @@ class Decoder(nn.Module):
         seen: Int[Tensor, "clips seen"],
         hidden: Int[Tensor, "clips hidden"],
     ) -> Float[Tensor, "clips hidden values"]:
-        """Rebuild the hidden patches.
+        """Rebuild the masked patches.
 
         Args:
             tokens: The encoder's tokens.

@@ -68,9 +68,9 @@ def train(
     accelerator: Accelerator,
     identity: str,
     *,
+    label: str,
+    unit: str,
     progress: Progress = SILENT,
-    label: str = "pretrain",
-    unit: str = "clips",
 ) -> Outcome:
     """Train `task.module` to the end, going on from the newest checkpoint in `folder`.
 
@@ -83,9 +83,9 @@ def train(
         folder: Run folder; metrics and checkpoints lie below it.
         accelerator: From `make_accelerator`.
         identity: Fingerprint of all settings that a checkpoint must share with this run.
+        label: Name of the work for `progress`, such as "pretrain".
+        unit: What samples are, such as "clips".
         progress: Told how far the training is, as a share of its steps or minutes.
-        label: Name of the work for `progress`.
-        unit: What a sample is.
 
     Raises:
         DivergedError: If the loss or a gradient is not a number; the last checkpoint is intact.

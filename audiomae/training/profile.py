@@ -39,7 +39,7 @@ class ProfileResult:
         precision: Arithmetic of the forward pass, as in `LoopSettings`.
         seconds: Seconds of a step, by phase.
         step_seconds: Seconds of a step by the clock.
-        clips_per_second: Samples a second, over all processes.
+        samples_per_second: Samples a second, over all processes.
         flops: Operations of a step in matrix products and attention, forward and backward, over all processes.
         flops_per_second: Operations a second that the steps reached.
         peak: Operations a second of a square matrix product in the same precision, times the processes.
@@ -52,7 +52,7 @@ class ProfileResult:
     precision: str
     seconds: dict[str, float]
     step_seconds: float
-    clips_per_second: float
+    samples_per_second: float
     flops: float
     flops_per_second: float
     peak: float
@@ -144,7 +144,7 @@ def profile_steps(
         precision=config.precision,
         seconds=seconds,
         step_seconds=taken,
-        clips_per_second=config.batch / taken,
+        samples_per_second=config.batch / taken,
         flops=flops * processes,
         flops_per_second=flops * processes / taken,
         peak=peak,

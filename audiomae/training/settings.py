@@ -54,10 +54,10 @@ class LoopSettings:
         sharding: launcher for what accelerate's launcher says (every process holds the whole model, unless it says
             FSDP), or fsdp to keep weights, gradients and moments in parts on the processes, for models that one GPU
             cannot hold.
-        seed: Key of weights, order and masks.
+        seed: Key of first weights and of all that is drawn.
         threads: CPU threads of a process; 0 takes the cores there are, shared between the processes here.
         log_every: Steps between lines of metrics.
-        evaluate_every: Steps between looks at held-out data and pictures.
+        evaluate_every: Steps between looks at held-out data.
         checkpoint_every: Steps between checkpoints; with minutes, also at least one every 5 minutes.
     """
 

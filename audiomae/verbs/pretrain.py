@@ -190,7 +190,8 @@ def pretrain(settings: PretrainSettings, *, progress: Progress = SILENT) -> Pret
             return _earlier_result(out)
         pictures = out / "pictures" if accelerator.is_main_process else None
         task = _task(settings, sizes, corpus, pictures, first)
-        outcome = train(task, settings.length, loop, out, accelerator, identity, progress=progress)
+        job = (task, settings.length, loop, out, accelerator, identity)
+        outcome = train(*job, label="pretrain", unit="clips", progress=progress)
         scores = _finish(settings, sizes, corpus, out, accelerator, outcome) if outcome.finished else None
     return PretrainResult(
         settings.out, outcome.steps, outcome.finished, stopped_by=outcome.stopped_by, metrics=scores

@@ -44,7 +44,7 @@ def test_a_profile_is_a_table_and_two_sentences(capsys):
         precision="no",
         seconds=dict.fromkeys(PHASES, 0.01),
         step_seconds=0.05,
-        clips_per_second=160.0,
+        samples_per_second=160.0,
         flops=2e9,
         flops_per_second=4e10,
         peak=8e10,

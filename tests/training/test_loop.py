@@ -50,7 +50,7 @@ CONFIG = LoopSettings(
 
 
 def fit(task: Line, folder: Path, length: Length, *, identity: str = "a line") -> Outcome:
-    return train(task, length, CONFIG, folder, make_accelerator(CONFIG), identity)
+    return train(task, length, CONFIG, folder, make_accelerator(CONFIG), identity, label="fit", unit="points")
 
 
 def test_training_fits_the_line(tmp_path):

@@ -67,7 +67,7 @@ def test_phases_add_up_to_the_step():
     assert tuple(profile.seconds) == PHASES
     assert all(seconds >= 0 for seconds in profile.seconds.values())
     assert 0 < sum(profile.seconds.values()) <= profile.step_seconds * 1.001
-    assert profile.clips_per_second == pytest.approx(8 / profile.step_seconds)
+    assert profile.samples_per_second == pytest.approx(8 / profile.step_seconds)
     assert profile.flops == flops_of(Lines())
     assert profile.flops_per_second == profile.flops / profile.step_seconds
     assert 0 < profile.share_of_peak == profile.flops_per_second / profile.peak < 1
