@@ -33,10 +33,15 @@ def commands(page: Path) -> list[tuple[str, list[str]]]:
 def test_the_settings_in_shown_commands_exist(page):
     for verb, words in commands(page):
         parser = make_parser(verb)
-        known = {option for action in parser._actions for option in action.option_strings} | {"--json", "--help"}
+        known = {option for action in parser._actions for option in action.option_strings} | {
+            "--json",
+            "--help",
+        }
         for word in words:
             if word.startswith("--"):
-                assert word.partition("=")[0].replace("-", "_").replace("__", "--", 1) in known, f"{verb} {word}"
+                assert word.partition("=")[0].replace("-", "_").replace("__", "--", 1) in known, (
+                    f"{verb} {word}"
+                )
 
 
 def test_commands_are_found_at_all():
