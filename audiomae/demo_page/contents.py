@@ -1,8 +1,8 @@
-"""What the demo's page shows, as plain values: no model, no corpus, no recommender."""
+"""What the demo's page shows, as plain values and names of files: no model, no corpus, no recommender."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
@@ -30,7 +30,7 @@ class PageSong:
         x: Place on the map, from 0 to 1.
         y: The same, downwards.
         neighbours: Places in the collection of the nearest songs, nearest first, each with its cosine.
-        sound: MP3 of a short clip; empty where the page holds none of it.
+        sound: File of a short clip, MP3; empty where the page holds none of it.
         sound_seconds: Where in the song the clip starts.
         heard: Whether the training on this collection has heard it.
     """
@@ -43,7 +43,7 @@ class PageSong:
     x: float
     y: float
     neighbours: tuple[tuple[int, float], ...] = ()
-    sound: bytes = field(default=b"", repr=False)
+    sound: str = ""
     sound_seconds: float = 0.0
     heard: bool = False
 
@@ -101,16 +101,16 @@ class PageRebuilt:
         start_seconds: Where in the song the clip starts.
         error_db: Root mean square error over the masked part, in dB.
         masked_share: Share of the clip that was masked.
-        pictures: PNGs of the original, the masked and the rebuilt clip; or one with all three.
-        sounds: MP3s of the original, the masked and the rebuilt clip.
+        pictures: Files of the original, the masked and the rebuilt clip's picture, PNG; or of one with all three.
+        sounds: Files of the original, the masked and the rebuilt clip, MP3.
     """
 
     song: int
     start_seconds: float
     error_db: float
     masked_share: float
-    pictures: tuple[bytes, ...] = field(repr=False)
-    sounds: tuple[bytes, bytes, bytes] = field(repr=False)
+    pictures: tuple[str, ...]
+    sounds: tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,11 @@ class PageList:
     about: str
     played: tuple[tuple[int, int], ...]
     songs: tuple[ListedSong, ...]
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Places in the collection of all songs that are named first."""
+        return (*(place for place, _ in self.played), *(song.song for song in self.songs))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from audiomae.demo_page.sounds import encode_mp3
 from audiomae.disk.files import write_atomically
 from audiomae.errors import DecodeError
 from audiomae.probing.collection import labels_of
+from audiomae.progress import SILENT, Progress, Stage
 from audiomae.vectors.parts import stack_vectors
 from audiomae.vectors.search import Standardiser, nearest, unit_rows
 from audiomae.vectors.vectors import Vectors
@@ -41,23 +42,22 @@ class _Clip(NamedTuple):
 def gather_songs(
     corpus: Corpus,
     vectors: Vectors,
-    *,
-    heard: Sequence[int],
+    heard: NDArray[np.int64],
     first: Sequence[int],
     sounds: Path,
     seed: int,
-    on_sound: Callable[[float], None] | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[PageSong, ...]:
     """Return the songs of a collection, in its order.
 
     Args:
         corpus: The songs; their files are read again for the clips.
         vectors: Their vectors, made of this corpus.
-        heard: Tracks that were trained on.
-        first: Tracks whose sound must not be missing where there are more than `MOST_SOUNDS`.
+        heard: Songs that were trained on.
+        first: Songs whose sound must not be missing where there are more than `MOST_SOUNDS`.
         sounds: Folder that keeps the clips as MP3, so that they are cut once.
         seed: Key of the map.
-        on_sound: Called with 1 for each song that is cut.
+        progress: Is told how many clips are cut.
     """
     values = vectors.standardised()
     places = place_on_map(values, seed=seed)
@@ -66,8 +66,9 @@ def gather_songs(
     chosen = _with_sound(len(corpus), first, found.rows)
     seconds = float(vectors.meta["clip_seconds"])
     clips = {track: _Clip(starts[track], seconds) for track in chosen}
-    cut = _cut_all(corpus, clips, sounds, on_sound)
-    rows, labels, trained = corpus.tracks.to_pylist(), labels_of(corpus), set(heard)
+    with progress.stage("cutting clips", total=len(clips), unit="songs") as stage:
+        cut = _cut_all(corpus, clips, sounds, stage)
+    rows, labels, trained = corpus.tracks.to_pylist(), labels_of(corpus), set(heard.tolist())
     return tuple(
         PageSong(
             title=row["title"] or Path(row["path"]).stem,
@@ -78,7 +79,7 @@ def gather_songs(
             x=float(places[track, 0]),
             y=float(places[track, 1]),
             neighbours=tuple(zip(found.rows[track].tolist(), found.cosines[track].tolist(), strict=True)),
-            sound=cut.get(track, b""),
+            sound=cut.get(track, ""),
             sound_seconds=starts[track],
             heard=track in trained,
         )
@@ -114,21 +115,18 @@ def _with_sound(tracks: int, first: Sequence[int], near: NDArray[np.int64]) -> l
     return list(dict.fromkeys([*asked, *spread]))[:MOST_SOUNDS]
 
 
-def _cut_all(
-    corpus: Corpus, clips: dict[int, _Clip], folder: Path, on_sound: Callable[[float], None] | None
-) -> dict[int, bytes]:
+def _cut_all(corpus: Corpus, clips: dict[int, _Clip], folder: Path, stage: Stage) -> dict[int, str]:
     paths, contents = corpus.tracks["path"].to_pylist(), corpus.tracks["content"].to_pylist()
 
-    def one(track: int) -> tuple[int, bytes]:
+    def one(track: int) -> tuple[int, str]:
         key = f"{contents[track]} {clips[track].start_seconds:.2f} {clips[track].seconds:.2f}"
         kept = folder / f"{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}.mp3"
         if not kept.exists():
             sound = _cut(Path(paths[track]), clips[track], corpus.mel.sample_rate)
             with write_atomically(kept) as temporary:
                 temporary.write_bytes(sound)
-        if on_sound:
-            on_sound(1)
-        return track, kept.read_bytes()
+        stage.advance()
+        return track, str(kept) if kept.stat().st_size else ""
 
     with ThreadPoolExecutor(WORKERS) as pool:
         return dict(pool.map(one, clips))

@@ -17,7 +17,7 @@ function make(name, attributes, ...children) {
 }
 
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
-const credit = (song) => [song.artist, song.folder, clock(song.seconds)].filter(Boolean).join(" · ");
+const credit = (song) => [song.artist || song.folder, clock(song.seconds)].filter(Boolean).join(" · ");
 
 // ---------------------------------------------------------------- sounds
 
@@ -115,7 +115,7 @@ function draw() {
   const near = new Set(songs[state.chosen].near.map((pair) => pair[0]));
   const colouring = data.colourings[state.colouring];
   circles.forEach((circle, index) => {
-    const colour = colouring ? colouring.of[index] : 0;
+    const colour = colouring ? colouring.of[index] : 0;  // without artists, genres and folders all are alike
     const classes = [colour < 0 ? "kx" : `k${colour}`];
     if (!shown(index)) classes.push("faint");
     if (near.has(index)) classes.push("near");

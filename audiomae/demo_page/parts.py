@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
 
 from audiomae.demo_page.contents import Command, Figure, PageList, PageRebuilt, PageSong, ScoreCard
 
@@ -12,6 +13,7 @@ __all__ = [
     "clock",
     "command_cards",
     "definitions",
+    "inlined",
     "list_section",
     "name_of",
     "rebuilt_section",
@@ -25,6 +27,11 @@ STAGE_TEXTS = (
     "What the encoder sees: the rest is masked (silence, when you listen).",
     "What the decoder makes of the masked part, guessed from what is left.",
 )
+
+
+def inlined(path: str) -> str:
+    """Return a file's bytes as text for a data URI; empty where there is no file."""
+    return base64.b64encode(Path(path).read_bytes()).decode() if path else ""
 
 
 def clock(seconds: float) -> str:
@@ -51,7 +58,7 @@ def song_list(
     items = []
     for number, (place, amount) in enumerate(rows):
         song = songs[place]
-        credit = " · ".join(part for part in (song.artist, song.folder, clock(song.seconds)) if part)
+        credit = " · ".join(part for part in (song.artist or song.folder, clock(song.seconds)) if part)
         can = "; play" if song.sound else "; its sound is not in this page"
         items.append(
             f'<li><button class="song" type="button" data-song="{place}" aria-pressed="false" '
@@ -112,7 +119,7 @@ def rebuilt_section(rebuilt: PageRebuilt | None, songs: Sequence[PageSong]) -> s
         f"The guess is {rebuilt.error_db:.1f} dB off on average (level and spread of each patch are given). All three "
         "sounds are made from the pictures alone, so all three sound a little hollow."
     )
-    pictures = [base64.b64encode(picture).decode() for picture in rebuilt.pictures]
+    pictures = [inlined(picture) for picture in rebuilt.pictures]
     if len(pictures) != len(STAGES):
         shots = (
             f'<figure><div class="shot"><img alt="Frequencies over time: the original clip, the masked one, the '

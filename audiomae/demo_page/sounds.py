@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-__all__ = ["MP3_BYTES", "encode_mp3"]
+from audiomae.disk.files import write_atomically
+
+__all__ = ["encode_file", "encode_mp3"]
 
 SQUEEZE = 0.8
 """libsndfile's compression level: 40 kbit/s at 16 kHz, mono."""
-
-MP3_BYTES = 27_000
-"""About what 5 seconds take, in bytes."""
 
 FADE_SECONDS = 0.02
 PEAK = 0.9
@@ -44,3 +44,12 @@ def encode_mp3(samples: NDArray[np.floating], sample_rate: int) -> bytes:
         bitrate_mode="CONSTANT",
     )
     return held.getvalue()
+
+
+def encode_file(wave: Path) -> Path:
+    """Write a WAV file's samples beside it as an MP3, and return the MP3."""
+    samples, rate = soundfile.read(wave, dtype="float32")
+    made = wave.with_suffix(".mp3")
+    with write_atomically(made) as temporary:
+        temporary.write_bytes(encode_mp3(samples, rate))
+    return made

@@ -17,6 +17,7 @@ from audiomae.demo_page.contents import PageContents, PageSong
 from audiomae.demo_page.parts import (
     command_cards,
     definitions,
+    inlined,
     list_section,
     name_of,
     rebuilt_section,
@@ -116,14 +117,14 @@ def _data(contents: PageContents) -> str:
                 "y": round(song.y, 4),
                 "from": round(song.sound_seconds, 2),
                 "near": [[place, round(cosine, 4)] for place, cosine in song.neighbours],
-                "sound": base64.b64encode(song.sound).decode(),
+                "sound": inlined(song.sound),
             }
             for song in contents.songs
         ],
         "query": contents.query,
         "colourings": colourings(contents.songs),
         "shots": {
-            stage: base64.b64encode(sound).decode()
+            stage: inlined(sound)
             for stage, sound in zip(("original", "masked", "rebuilt"), shots, strict=False)
         },
     }
@@ -140,12 +141,10 @@ def colourings(songs: Sequence[PageSong]) -> list[dict[str, Any]]:
         values = [str(getattr(song, field)) for song in songs]
         counts = Counter(value for value in values if value)
         names = [name for name, _ in counts.most_common(COLOURS)]
-        if len(names) < 2 and field != "folder":
+        if len(names) < 2:
             continue
         numbers = {name: number for number, name in enumerate(names)}
         covered = sum(counts[name] for name in names)
         of = [numbers.get(value, -1) for value in values]
-        found.append(
-            (covered * (len(names) > 1), {"name": field, "values": names, "of": of, "rest": UNKNOWN})
-        )
+        found.append((covered, {"name": field, "values": names, "of": of, "rest": UNKNOWN}))
     return [one for _, one in sorted(found, key=lambda pair: -pair[0])]

@@ -58,7 +58,7 @@ class Judgement:
 
     Attributes:
         name: same_track, artist, genre or folder.
-        tracks: Tracks it could be asked of.
+        tracks: Tracks it could be asked of: of artists, genres or folders with enough tracks.
         clips: Clips of these.
         answers: Different right answers.
         chance: Share that guessing gets right: any other clip, or always the most frequent answer.
@@ -114,7 +114,10 @@ def vectors_of_clips(
         (clips, d) for each name and for `MEL_STATISTICS`, last.
     """
     frames = next(iter(embedders.values())).config.clip_frames
-    rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in (*embedders, MEL_STATISTICS)}
+    dims = {name: embedder.dim for name, embedder in embedders.items()} | {
+        MEL_STATISTICS: 2 * corpus.mel.mels
+    }
+    rows = {name: [np.zeros((0, dim), np.float32)] for name, dim in dims.items()}
     for first in range(0, len(clips.tracks), _BATCH):
         some = slice(first, first + _BATCH)
         mels = np.stack(
@@ -148,6 +151,8 @@ def judge_collection(
     names = np.array(corpus.track_ids)[clips.tracks] if len(clips.tracks) else np.zeros(0, np.str_)
     found = [_ask_song(names, vectors, seed)]
     for name, labels in labels_of(corpus).items():
+        if name == "folder" and len(set(labels)) < 2:  # one folder with all songs asks nothing
+            continue
         asked = np.array([labels[track] for track in clips.tracks.tolist()], dtype=np.str_)
         found.append(_ask_label(name, asked, names, vectors, seed))
     return found

@@ -22,7 +22,7 @@ from audiomae.errors import ConfigError, DataError
 from audiomae.model.embedder import Embedder, load
 from audiomae.model.level import normalise_clips
 from audiomae.model.masking import MaskKind, draw_mask
-from audiomae.pretraining.pictures import draw_reconstruction
+from audiomae.pretraining.pictures import draw_clip, draw_reconstruction
 from audiomae.progress import SILENT, Progress
 
 __all__ = ["ReconstructResult", "ReconstructSettings", "reconstruct"]
@@ -63,7 +63,8 @@ class ReconstructResult:
     """What `reconstruct` wrote.
 
     Attributes:
-        picture: The three log-mels below one another, a PNG.
+        picture: The three log-mels below one another, a PNG with axes.
+        pictures: The original, the masked and the rebuilt log-mel, a bare PNG each.
         original: The clip as a sound, from its log-mel.
         masked: What the encoder saw of it; masked patches are silence.
         rebuilt: The clip with the model's guesses in the masked places.
@@ -74,6 +75,7 @@ class ReconstructResult:
     """
 
     picture: Path
+    pictures: tuple[Path, Path, Path]
     original: Path
     masked: Path
     rebuilt: Path
@@ -84,7 +86,7 @@ class ReconstructResult:
 
 
 def reconstruct(settings: ReconstructSettings, *, progress: Progress = SILENT) -> ReconstructResult:  # noqa: ARG001
-    """Write reconstruction.png, original.wav, masked.wav and rebuilt.wav.
+    """Write reconstruction.png, and original, masked and rebuilt as .png and .wav.
 
     The sounds are all three made from their log-mels, so that they differ by what the model did alone.
 
@@ -113,20 +115,23 @@ def reconstruct(settings: ReconstructSettings, *, progress: Progress = SILENT) -
     original = clip.numpy()
     rebuilt = torch.where(masked, filled.float(), clip).numpy()
     distance = float(np.sqrt(np.square(original - rebuilt)[masked.numpy()].mean()))
+    seen = np.where(masked.numpy(), np.float32(np.nan), original)
     draw_reconstruction(
         out / "reconstruction.png",
         original,
-        np.where(masked.numpy(), np.nan, original),
+        seen,
         rebuilt,
         mel=mel,
         title=f"{Path(settings.song).name}: level and spread of rebuilt patches are the original’s",
         start_seconds=start,
     )
-    silence = np.where(masked.numpy(), np.float32(np.log(mel.floor)), original)
-    for name, values in (("original", original), ("masked", silence), ("rebuilt", rebuilt)):
-        _write_wav(out / f"{name}.wav", invert_log_mel(values, mel, seed=settings.seed), mel.sample_rate)
+    for name, values in (("original", original), ("masked", seen), ("rebuilt", rebuilt)):
+        draw_clip(out / f"{name}.png", values, like=original)
+        heard = np.nan_to_num(values, nan=np.log(mel.floor))
+        _write_wav(out / f"{name}.wav", invert_log_mel(heard, mel, seed=settings.seed), mel.sample_rate)
     return ReconstructResult(
         picture=out / "reconstruction.png",
+        pictures=(out / "original.png", out / "masked.png", out / "rebuilt.png"),
         original=out / "original.wav",
         masked=out / "masked.wav",
         rebuilt=out / "rebuilt.wav",

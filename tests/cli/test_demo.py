@@ -1,70 +1,77 @@
-"""The demo: every step on generated songs, and what it takes where there is no real music."""
+"""The demo's story: less than a screen, whatever the collection is called."""
 
 from __future__ import annotations
 
-import json
-import shutil
-
 import pytest
 
-from audiomae.cli import demo as demo_verb
-from audiomae.cli.demo import DemoSettings, chosen_corpus, prepare_songs
-from audiomae.cli.main import main
-from audiomae.corpus.corpus import Corpus
-from audiomae.errors import DataError
-from audiomae.vectors.vectors import Vectors
+from audiomae.cli.demo import show, status
+from audiomae.demo_page.contents import (
+    Command,
+    Figure,
+    ListedSong,
+    PageContents,
+    PageList,
+    PageSong,
+    ScoreCard,
+)
+from audiomae.verbs.demo import DemoResult
+
+MEL = Figure("mel statistics", 0.66, 0.5, 0.8)
+OURS = Figure("ours, trained on these songs", 0.52, 0.4, 0.6, True)
 
 
-@pytest.mark.processes
-def test_the_demo_walks_the_whole_path_and_says_what_it_took(tmp_path, capsys):
-    out = tmp_path / "demo"
-    arguments = ["demo", "--corpus", "generated", "--count", "12", "--minutes", "0.05", "--out", str(out)]
-    assert main([*arguments, "--workers", "1", "--threads", "1"]) == 0
+@pytest.fixture
+def result(tmp_path):
+    title = "A [bold]title[/bold] of many words " * 9
+    near = tuple((i, 0.9 - i / 10) for i in range(1, 6))
+    songs = tuple(PageSong(title, "", "", "", 60.0, 0.5, 0.5, near) for _ in range(30))
+    parts = (("sound and taste", 1.0, 0.7), ("popularity", -0.2, 0.3))
+    listed = PageList(
+        "u1", "u1 (from DE) has played 9 songs so far.", ((0, 4),), (ListedSong(2, ((1, 0.8),), parts),) * 5
+    )
+    cards = [
+        ScoreCard(name, "?", "Asked of 60 clips.", "", (OURS, MEL), 0.05, "Mel statistics win.", outcome)
+        for name, outcome in (
+            ("same song", "better"),
+            ("artist", "worse"),
+            ("folder", "open"),
+            ("lists", "open"),
+        )
+    ]
+    cards += [ScoreCard(name, "?", "12 songs; it takes 20.") for name in ("genre", "new songs")]
+    commands = tuple(Command(f"audiomae similar {i}", "what it does") for i in range(3))
+    page = tmp_path / "index.html"
+    page.write_text("page")
+    notes = ("A note that is long enough for two lines. " * 4,) * 2
+    contents = PageContents("30 songs.", notes, songs, 0, None, listed, tuple(cards), commands, ())
+    return DemoResult(str(page), contents, "run", "vectors", 15, 80, {"preparing": 61.0, "page": 100.0}, 90.0)
+
+
+def test_the_story_takes_at_most_forty_lines(result, capsys):
+    assert show(result) == 0
     printed = capsys.readouterr().out
-    assert "songs: 12 generated ones" in printed
-    assert "Most similar to" in printed
-    assert "same_track" in printed
-    assert "mel statistics" in printed
-    assert (out / "reconstruction" / "reconstruction.png").stat().st_size > 5000
-    assert (out / "reconstruction" / "rebuilt.wav").stat().st_size > 100_000
-    assert len(Vectors.open(out / "vectors").track_ids) == len(Corpus.open(out / "corpus")) == 12
-    scores = json.loads((out / "probe.json").read_text())
-    assert scores["tasks"]["same_track"]["clips"] == 9  # three clips of each of the three held-out songs
-    assert "tracks nobody had played (simulated listeners" in printed
-    assert "recall@20 in the whole catalogue: " in printed
-    judged = json.loads((out / "evaluation.json").read_text())
-    assert set(judged["parts"]["all"]["systems"]) >= {"towers", "mel_recommender", "random", "popularity"}
+    assert len(printed.splitlines()) <= 40
+    assert max(map(len, printed.splitlines()[:-1])) < 160
+    assert "{" not in printed
 
 
-def test_without_a_choice_the_demo_takes_real_music_where_apt_get_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert chosen_corpus(DemoSettings(), tmp_path) == "debian"
-    monkeypatch.setattr(shutil, "which", lambda _name: None)
-    assert chosen_corpus(DemoSettings(), tmp_path) == "generated"
+def test_the_story_says_where_mel_statistics_are_better_and_where_there_is_too_little(result, capsys):
+    show(result)
+    lines = capsys.readouterr().out.splitlines()
+    (artist,) = [line for line in lines if line.startswith("  artist")]
+    assert artist.split()[1:4] == ["0.52", "0.66", "0.05"]
+    assert "mel statistics are better" in artist
+    assert "  genre      too few to judge: 12 songs; it takes 20." in lines
 
 
-def test_where_debian_does_not_answer_songs_are_generated_and_it_is_said(tmp_path, monkeypatch, capsys):
-    asked = []
-
-    def prepare(settings):
-        asked.append(settings.source)
-        if settings.source == "debian":
-            raise DataError("package 'x': apt-get does not know it. Run `apt-get update` first.")
-        return 0
-
-    monkeypatch.setattr(demo_verb, "prepare", prepare)
-    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert prepare_songs(DemoSettings(out=str(tmp_path)), tmp_path) == 0
-    assert asked == ["debian", "generated"]
-    assert "generating songs instead" in capsys.readouterr().err
-    # The same command goes on with what it took before.
-    assert chosen_corpus(DemoSettings(), tmp_path) == "generated"
+def test_the_story_says_how_long_it_took_beside_what_was_announced(result, capsys):
+    show(result)
+    took, where = capsys.readouterr().out.splitlines()[-2:]
+    assert took == "Preparing took 1 min 1 s, the rest 1 min 40 s; about 1 min 30 s were announced."
+    assert where.startswith(f"Look and listen: {result.page} (0.0 MB")
 
 
-def test_real_music_that_was_asked_for_by_name_is_not_replaced(tmp_path, monkeypatch):
-    def prepare(_settings):
-        raise DataError("apt-get is not on PATH.")
-
-    monkeypatch.setattr(demo_verb, "prepare", prepare)
-    with pytest.raises(DataError, match="apt-get is not on PATH"):
-        prepare_songs(DemoSettings(out=str(tmp_path), corpus="debian"), tmp_path)
+def test_a_stopped_training_tells_no_story_and_what_follows_does_not_go_on(capsys):
+    stopped = DemoResult("demo/index.html", stopped_by=15)
+    assert show(stopped) == status(stopped) == 143
+    assert capsys.readouterr().out == ""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from audiomae.demo_page.contents import (
     Command,
@@ -43,8 +45,19 @@ class Page(HTMLParser):
             self.scripts[-1] += data
 
 
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A sound and a picture, in the folder that the test works in."""
+    monkeypatch.chdir(tmp_path)
+    Path("clip.mp3").write_bytes(encode_mp3(np.zeros(1600, np.float32), 16_000))
+    Path("shot.png").write_bytes(b"png")
+
+
+pytestmark = pytest.mark.usefixtures("files")
+
+
 def contents(title: str = "Song") -> PageContents:
-    sound = encode_mp3(np.zeros(1600, np.float32), 16_000)
+    sound = "clip.mp3"
     songs = tuple(
         PageSong(f"{title} {i}", title, "", title, 61.0, i / 3, 0.5, ((1 - i % 2, 0.5),), sound, 30.0)
         for i in range(4)
@@ -57,7 +70,7 @@ def contents(title: str = "Song") -> PageContents:
         (title,),
         songs,
         0,
-        PageRebuilt(1, 10.0, 5.0, 0.7, (b"png",) * 3, (sound,) * 3),
+        PageRebuilt(1, 10.0, 5.0, 0.7, ("shot.png",) * 3, (sound,) * 3),
         PageList("u", title, ((0, 3),), (ListedSong(1, ((0, 0.5),), (("sound", 1.0, 1.0),)),)),
         (card, ScoreCard("genre", title, title)),
         (Command(f"audiomae similar {title}", title),),

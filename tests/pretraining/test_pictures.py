@@ -5,7 +5,7 @@ import pytest
 from matplotlib.image import imread
 
 from audiomae.audio.mel import MelSettings
-from audiomae.pretraining.pictures import draw_reconstruction
+from audiomae.pretraining.pictures import draw_clip, draw_reconstruction
 
 MEL = MelSettings()
 
@@ -34,3 +34,14 @@ def test_arrays_of_other_shapes_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"\(199, 80\)"):
         draw_reconstruction(tmp_path / "a.png", clip, masked, clip[1:], mel=MEL)
     assert not (tmp_path / "a.png").exists()
+
+
+def test_a_bare_picture_has_a_pixel_a_frame_and_band_and_low_bands_below(tmp_path):
+    clip, blanked = make_clip()
+    clip[:, 0] = 9
+    draw_clip(tmp_path / "bare.png", clip, like=clip)
+    picture = imread(tmp_path / "bare.png")[..., :3]
+    assert picture.shape == (MEL.mels, 200, 3)
+    assert picture[-1].mean() > picture[:-1].mean(axis=(1, 2)).max()
+    draw_clip(tmp_path / "bare.png", blanked, like=clip)
+    assert np.allclose(imread(tmp_path / "bare.png")[:, 50:150, :3], 0.6, atol=0.01)

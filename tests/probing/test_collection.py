@@ -106,3 +106,5 @@ def test_clips_lie_evenly_in_their_tracks_and_every_model_is_asked(small_corpus,
     assert {name: len(values) for name, values in vectors.items()} == {"ours": 4, MEL_STATISTICS: 4}
     assert vectors[MEL_STATISTICS].shape[1] == 2 * corpus.mel.mels
     assert told == [4]
+    none = clips_of_tracks(corpus, np.array([0]), 1000, 6)  # 12 s are shorter than two such clips
+    assert vectors_of_clips(corpus, none, {"ours": load(tiny_model)})["ours"].shape[0] == 0

@@ -29,7 +29,7 @@ def test_a_picture_and_three_sounds_of_one_clip_are_written(tiny_model, tones, t
     assert made.masked_share == pytest.approx(0.7, abs=0.03)
     assert made.error_db > 0
     assert made.picture == out / "reconstruction.png"
-    assert made.picture.read_bytes().startswith(b"\x89PNG")
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (made.picture, *made.pictures))
     sounds = {}
     for name in ("original", "masked", "rebuilt"):
         sounds[name], rate = soundfile.read(getattr(made, name))
