@@ -120,7 +120,7 @@ def _plain(value: object, kind: Any, where: str, name: str) -> Any:
     if kind is float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
             raise _wrong(where, name, value, "a finite number")
-        return float(value)
+        return value  # a whole number stays one: fingerprints are made of what was written
     for plain, words in ((str, "text"), (bool, "true or false")):
         if kind is plain:
             if not isinstance(value, plain):
