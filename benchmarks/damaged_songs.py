@@ -4,7 +4,7 @@
 
 Songs of 6 s in every container that can be written here are damaged by bit flips, cuts, zeroed and removed runs, and
 headers of other formats. Each is prepared; what is kept is compared with libsndfile, a second decoder, where that reads
-the file: more than 0.1 s less than it gives, without a note in the row, counts as shortened in silence. A file that
+the file: more than 0.1 s less than it gives (of the 6 s), without a note in the row, is shortened in silence. A file that
 was merely cut may be kept where its format says nowhere how long it is (bare MP3, AAC, AC-3).
 """
 
@@ -132,7 +132,7 @@ def main() -> None:
             outcomes[kind, "kept, told" if result["note"] else "kept"] += 1
             other = second_seconds(path)
             compared += other > 0
-            if other - float(result["seconds"]) > 0.1 and not result["note"]:
+            if min(other, SECONDS) - float(result["seconds"]) > 0.1 and not result["note"]:
                 silent.append(
                     f"{path.name} ({kind}): {result['seconds']:.2f} s, libsndfile {other:.2f} s ({suffix})"
                 )

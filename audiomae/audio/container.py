@@ -77,7 +77,9 @@ class Part(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Read up to `size` bytes."""
-        left = max(self.end - self.start - self.place, 0)
+        left = self.end - self.start - self.place
+        if left <= 0:  # a damaged header may lead anywhere
+            return b""
         self.file.seek(self.start + self.place)
         raw = self.file.read(left if size < 0 else min(size, left))
         self.place += len(raw)

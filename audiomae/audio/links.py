@@ -102,7 +102,8 @@ def read_pages(raw: mmap.mmap) -> Iterator[Page]:
         body = place + HEADER.size + segments
         end = body + sum(raw[place + HEADER.size : body])
         yield Page(place, end, flags, granule, serial, raw[body : min(body + 64, end)])
-        place = end if raw[end : end + 5] == b"OggS\0" else raw.find(b"OggS\0", min(end, len(raw)))
+        # A page that lost some of its bytes reaches over the one after it.
+        place = end if raw[end : end + 5] == b"OggS\0" else raw.find(b"OggS\0", place + 1)
 
 
 def seconds_of(pages: list[Page]) -> float | None:

@@ -69,8 +69,17 @@ def test_pages_lost_in_the_middle_of_an_ogg_file_are_told(tmp_path):
     raw = file_of(tmp_path, "ogg", 20, 44_100)
     places = [place for place in range(len(raw) - 4) if raw[place : place + 4] == b"OggS"]
     assert len(places) > 10
-    with pytest.raises(DecodeError, match=r"(truncated|damaged): .* s of 20\.00 s are there"):
-        read(tmp_path, raw[: places[4]] + raw[places[8] :])
+    for start in (places[4], places[4] + 200):  # from one page to another; the last of them is cut open
+        with pytest.raises(DecodeError, match=r"(truncated|damaged): .* s of 20\.00 s are there"):
+            read(tmp_path, raw[:start] + raw[places[-3] :])
+
+
+def test_a_header_that_leads_beyond_the_file_is_damage_not_a_disk_that_fails(tmp_path):
+    raw = bytearray(file_of(tmp_path, "caf", 6, 44_100))
+    place = raw.index(b"free")
+    raw[place + 4 : place + 12] = (2**63 - 8).to_bytes(8, "big")
+    with pytest.raises(DecodeError, match=r": (damaged|empty): "):
+        read(tmp_path, bytes(raw), "a.caf")
 
 
 @pytest.mark.parametrize(
