@@ -4,7 +4,7 @@
 
 Songs of 6 s in every container that can be written here are damaged by bit flips, cuts, zeroed and removed runs, and
 headers of other formats. Each is prepared; what is kept is compared with libsndfile, a second decoder, where that reads
-the file: more than 0.1 s less than it gives (of the 6 s), without a note in the row, is shortened in silence. A file that
+the file: more than 0.1 s less than it gives (of 6 s), without a note in the row, is shortened in silence. A file that
 was merely cut may be kept where its format says nowhere how long it is (bare MP3, AAC, AC-3).
 """
 
