@@ -7,7 +7,7 @@ from audiomae.verbs.consolidate import ConsolidateResult
 __all__ = ["EXAMPLE", "MAIN", "show"]
 
 EXAMPLE = "audiomae consolidate run/ --corpus corpus/ --out model/"
-MAIN = ("run", "corpus", "out", "step")
+MAIN = ("corpus", "out", "step")
 """Settings that `--help` shows first."""
 
 

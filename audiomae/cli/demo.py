@@ -14,7 +14,7 @@ from audiomae.verbs.demo import DemoResult
 __all__ = ["EXAMPLE", "MAIN", "show", "status"]
 
 EXAMPLE = "audiomae demo ~/Music --out my-music"
-MAIN = ("songs", "out", "corpus", "minutes", "model")
+MAIN = ("out", "corpus", "minutes", "model")
 """Settings that `--help` shows first."""
 
 WIDTH = 100

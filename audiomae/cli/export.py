@@ -7,7 +7,7 @@ from audiomae.verbs.export import ExportResult
 __all__ = ["EXAMPLE", "MAIN", "show"]
 
 EXAMPLE = "audiomae export run/ corpus/ --out vectors/"
-MAIN = ("inputs", "out", "whiten", "whiten_kind", "device", "threads")
+MAIN = ("out", "whiten", "whiten_kind", "device", "threads")
 """Settings that `--help` shows first."""
 
 

@@ -10,7 +10,7 @@ from audiomae.verbs.prepare import PrepareResult
 __all__ = ["EXAMPLE", "MAIN", "show", "status"]
 
 EXAMPLE = "audiomae prepare songs/ --out corpus/"
-MAIN = ("songs", "out", "source", "workers", "shortest_seconds")
+MAIN = ("out", "source", "workers", "shortest_seconds")
 """Settings that `--help` shows first."""
 
 

@@ -10,7 +10,7 @@ from audiomae.verbs.probe import ProbeResult
 __all__ = ["EXAMPLE", "MAIN", "show"]
 
 EXAMPLE = "audiomae probe run/ --labels labels.csv --out probe.json"
-MAIN = ("model", "labels", "tasks", "whitening", "out")
+MAIN = ("labels", "tasks", "whitening", "out")
 """Settings that `--help` shows first."""
 
 

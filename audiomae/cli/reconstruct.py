@@ -7,7 +7,7 @@ from audiomae.verbs.reconstruct import ReconstructResult
 __all__ = ["EXAMPLE", "MAIN", "show"]
 
 EXAMPLE = "audiomae reconstruct tiny --song song.flac --out reconstruction/"
-MAIN = ("model", "song", "out", "start_seconds", "ratio")
+MAIN = ("song", "out", "start_seconds", "ratio")
 """Settings that `--help` shows first."""
 
 

@@ -108,5 +108,7 @@ def draw_clip(path: Path | str, log_mel: NDArray[np.floating], *, like: NDArray[
             cmap=colours,
             vmin=low,
             vmax=max(high, low + 0.1),
-            metadata={"Software": "audiomae"},  # in place of matplotlib's version: the same bytes from every one
+            metadata={
+                "Software": "audiomae"
+            },  # in place of matplotlib's version: the same bytes from every one
         )
