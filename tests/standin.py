@@ -1,8 +1,8 @@
 """A stand-in for a GPU: another device in front of the CPU's arithmetic, on which forgetting a tensor is an error.
 
 `install()` makes a device named "standin" (torch's PrivateUse1 key, one a process). Its tensors hold CPU tensors.
-Mixing them with tensors of the CPU is an error, as on a GPU; so is `.numpy()`. Where the host would wait for a GPU (`.item()`,
-`bool(tensor)`, a copy to the CPU), `counted_waits` notes it.
+Mixing them with tensors of the CPU is an error, as on a GPU; so is `.numpy()`. Where the host would wait for a GPU
+(`.item()`, `bool(tensor)`, a copy to the CPU), `counted_waits` notes it.
 """
 
 from __future__ import annotations
