@@ -10,7 +10,6 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,10 +66,7 @@ def _module_name(verb: str) -> str:
 
 def _home(verb: str) -> Any:
     """Return the module of a verb's core."""
-    name = _module_name(verb)
-    if find_spec(f"audiomae.verbs.{name}") is None:  # not split into core and text yet
-        return import_module(f"audiomae.cli.{name}")
-    return import_module(f"audiomae.verbs.{name}")
+    return import_module(f"audiomae.verbs.{_module_name(verb)}")
 
 
 def core_of(verb: str) -> Callable[..., Any]:

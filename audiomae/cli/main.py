@@ -17,7 +17,6 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -74,12 +73,9 @@ def run_verb(verb: str, arguments: list[str]) -> int:
         print_help(verb, every="all" in arguments)
         return 0
     as_json = "--json" in arguments
-    if find_spec(f"audiomae.verbs.{verb.replace('-', '_')}"):
-        arguments = [word for word in arguments if word != "--json"]
+    arguments = [word for word in arguments if word != "--json"]
     settings = read_settings(verb, arguments)
     main = os.environ.get("RANK", "0") == "0"
-    if find_spec(f"audiomae.verbs.{verb.replace('-', '_')}") is None:  # not split into core and text yet
-        return int(core_of(verb)(settings) or 0)
     with listen_to_notes(main=main) as progress:
         result = core_of(verb)(settings, progress=progress)
     text = import_module(f"audiomae.cli.{verb.replace('-', '_')}")

@@ -29,7 +29,7 @@ def print_help(verb: str, *, every: bool) -> None:
     """Print the settings of a verb: those that matter first with an example, or every one."""
     parser = make_parser(verb)
     text = import_module(f"audiomae.cli.{verb.replace('-', '_')}")
-    if every or not hasattr(text, "EXAMPLE"):
+    if every:
         parser.print_help()
         return
     about = VERBS[verb]
