@@ -63,7 +63,7 @@ def measure(options: argparse.Namespace) -> None:
         sizes = dataclasses.replace(sizes, decoded=1.0)
     loop = LoopSettings(
         batch=options.batch,
-        precision="no" if arm == "bf16" else "bf16",
+        precision="fp32" if arm == "bf16" else "bf16",
         compile=not peer and arm != "compile",
         seed=options.seed,
         threads=options.threads,

@@ -104,10 +104,9 @@ def measure(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     size, batch, arrangement = options.child.split(":")
     corpus = Corpus.open(options.corpus)
-    precision = {"fp32": "no", "bf16": "bf16"}[options.precision]
     sharding = "fsdp" if arrangement == "fsdp" else "launcher"
     same = {
-        "precision": precision,
+        "precision": options.precision,
         "sharding": sharding,
         "optimizer": options.optimizer,
         "seed": options.seed,

@@ -55,7 +55,8 @@ def _described(action: Any) -> list[str]:
     """Return the lines about one setting: its flag, what it is, and its default."""
     name = f"--{action.dest}" if action.option_strings else action.metavar or action.dest
     if action.option_strings and getattr(action, "_typehint", None) is not bool:
-        name += f" {(action.metavar or action.dest.split('.')[-1]).upper()}"
+        kinds = action.metavar or action.dest.split(".")[-1].upper()
+        name += f" {kinds.lower() if kinds.startswith('{') else kinds}"
     said = " ".join((action.help or "").split()).replace("%%", "%")
     if action.option_strings and action.default not in (None, "", ()):
         said += f" (default: {action.default})"

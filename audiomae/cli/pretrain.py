@@ -27,7 +27,7 @@ MAIN = (
 )
 """Settings that `--help` shows first."""
 
-NUMBERS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
+NUMBERS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 def status(result: PretrainResult) -> int:

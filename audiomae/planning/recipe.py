@@ -26,8 +26,8 @@ def settings_of_recipe(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {name: train[name] for name in ("batch", "accumulate") if name in train}
     if train.get("optimizer") in get_args(OptimizerName):
         found["optimizer"] = train["optimizer"]
-    if train.get("precision") in ("no", "bf16"):
-        found["precision"] = {"no": "fp32", "bf16": "bf16"}[train["precision"]]
+    if train.get("precision") in ("fp32", "no", "bf16"):
+        found["precision"] = "bf16" if train["precision"] == "bf16" else "fp32"
     found |= {name: read[name] for name in ("size", "mask", "ratio") if read.get(name) is not None}
     if model := read.get("model"):
         try:

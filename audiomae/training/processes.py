@@ -38,10 +38,13 @@ def make_accelerator(config: LoopSettings) -> Accelerator:
     """
     cpu = not torch.cuda.is_available()
     if cpu and config.precision == "fp16":
-        raise ConfigError("train.precision fp16 needs a GPU, and there is none. Use bf16 or no.")
+        raise ConfigError("train.precision fp16 needs a GPU, and there is none. Use bf16 or fp32.")
     compiler = "inductor" if config.compile else None
     accelerator = Accelerator(
-        cpu=cpu, mixed_precision=config.precision, fsdp_plugin=_fsdp(config), dynamo_backend=compiler
+        cpu=cpu,
+        mixed_precision="no" if config.precision == "fp32" else config.precision,
+        fsdp_plugin=_fsdp(config),
+        dynamo_backend=compiler,
     )
     parts = accelerator.num_processes * config.accumulate
     with fail_together(accelerator):

@@ -194,7 +194,7 @@ def matrix_peak(device: torch.device, precision: str, *, size: int = 0, rounds: 
         size: Rows of the matrices; 0 takes 8192 on a GPU and 1536 on a CPU.
         rounds: Products on the clock.
     """
-    kinds = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    kinds = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     rows = size or (8192 if device.type == "cuda" else 1536)
     left = torch.ones(rows, rows, device=device, dtype=kinds[precision])
     out = torch.empty_like(left)

@@ -38,6 +38,8 @@ def identify(settings: dict[str, Any], *, without: tuple[str, ...]) -> tuple[str
     kept["train"] = {name: value for name, value in kept["train"].items() if name not in FREE}
     if kept["train"].get("optimizer") == "adamw":  # as runs were written down before there was another
         del kept["train"]["optimizer"]
+    if kept["train"].get("precision") == "fp32":  # and this is the word they had for it
+        kept["train"]["precision"] = "no"
     return fingerprint_of(kept), kept
 
 

@@ -49,7 +49,8 @@ class LoopSettings:
         weight_decay: Decay of matrices; biases and norms are spared.
         beta2: AdamW's second-moment decay.
         clip_norm: Largest gradient norm; longer gradients are scaled down to it. 0 switches it off.
-        precision: Arithmetic of the forward pass; losses and norms stay in float32.
+        precision: Arithmetic of the forward pass, fp32, bf16 or fp16 (no is an older word for fp32); losses and norms
+            stay in float32.
         compile: Whether to compile the network (torch.compile); the first steps then take a minute or more.
         sharding: launcher for what accelerate's launcher says (every process holds the whole model, unless it says
             FSDP), or fsdp to keep weights, gradients and moments in parts on the processes, for models that one GPU
@@ -69,7 +70,7 @@ class LoopSettings:
     weight_decay: float = 0.05
     beta2: float = 0.95
     clip_norm: float = 1.0
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["fp32", "bf16", "fp16", "no"] = "fp32"
     compile: bool = False
     sharding: Literal["launcher", "fsdp"] = "launcher"
     seed: int = 0
@@ -80,6 +81,8 @@ class LoopSettings:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
+        if self.precision == "no":  # as configs of runs wrote it down
+            object.__setattr__(self, "precision", "fp32")
         whole = ("batch", "accumulate", "log_every", "evaluate_every", "checkpoint_every")
         require_all(self, *whole, prefix="train.", least=1)
         require("train.learning_rate", self.learning_rate, above=0)

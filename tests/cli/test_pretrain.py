@@ -41,7 +41,7 @@ def test_a_profile_is_a_table_and_two_sentences(capsys):
         steps=2,
         batch=8,
         processes=1,
-        precision="no",
+        precision="fp32",
         seconds=dict.fromkeys(PHASES, 0.01),
         step_seconds=0.05,
         samples_per_second=160.0,
