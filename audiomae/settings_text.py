@@ -6,13 +6,22 @@ would be no id. Such text carries a mark until the settings are built.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 import yaml
 from jsonargparse import Namespace, get_loader, set_loader
 
-__all__ = ["YAML_MODE", "as_text", "reads_as_nothing", "takes_text", "teach_yaml", "without_marks"]
+__all__ = [
+    "YAML_MODE",
+    "as_text",
+    "read_yaml",
+    "reads_as_nothing",
+    "takes_text",
+    "teach_yaml",
+    "without_marks",
+]
 
 TEXT_MARK = "\ue000"
 """Stands before text that YAML would read as nothing (null, ~, # …), until the settings are built."""
@@ -58,16 +67,26 @@ def without_marks(value: Any) -> Any:
 
 def teach_yaml() -> None:
     """Give jsonargparse a reader of YAML that keeps quoted text and refuses what never ends."""
-    read_yaml = get_loader("yaml")
+    load = get_loader("yaml")
+    set_loader(YAML_MODE, lambda text: _guarded(load, text), (yaml.YAMLError,))
 
-    def read(text: str) -> Any:
-        try:
-            value = read_yaml(text)
-        except RecursionError:
-            raise yaml.YAMLError("nested too deep") from None
-        return _kept(value, [LARGEST_YAML], 0)
 
-    set_loader(YAML_MODE, read, (yaml.YAMLError,))
+def read_yaml(text: str) -> Any:
+    """Return the values of a YAML text.
+
+    Raises:
+        YAMLError: If it is not YAML, is nested too deep, or repeats itself without end.
+    """
+    return without_marks(_guarded(yaml.safe_load, text))
+
+
+def _guarded(load: Callable[[str], Any], text: str) -> Any:
+    """Return what a reader of YAML makes of a text, quoted `null` and the like marked; refuse what never ends."""
+    try:
+        value = load(text)
+    except RecursionError:
+        raise yaml.YAMLError("nested too deep") from None
+    return _kept(value, [LARGEST_YAML], 0)
 
 
 def _kept(value: Any, left: list[int], depth: int) -> Any:

@@ -18,7 +18,8 @@ MAIN = ("track", "user", "new", "liked", "nearest")
 def show(result: Explanation) -> None:
     """Print where the song stands, what its score is made of, and the nearest of the songs heard."""
     track = result.track
-    name = track.title or track.path or track.track_id
+    (name,) = name_songs([track])
+    name = name or track.track_id
     name += f" — {track.artist}" if track.artist else ""
     where = f"place {result.place}" if result.place else "not among the first candidates"
     if result.heard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audiomae.cli.song_names import name_songs
 from audiomae.cli.terminal import print_table
 from audiomae.verbs.similar import SimilarResult
 
@@ -15,8 +16,8 @@ MAIN = ("track", "file", "model", "k")
 def show(result: SimilarResult) -> None:
     """Print the songs as a table, nearest first."""
     rows = [
-        (str(place), song.title, song.artist, song.track_id, f"{song.cosine:.3f}")
-        for place, song in enumerate(result.similar, 1)
+        (str(place), name, song.artist, song.track_id, f"{song.cosine:.3f}")
+        for place, (song, name) in enumerate(zip(result.similar, name_songs(result.similar), strict=True), 1)
     ]
     print_table(
         f"Most similar to {result.name}", ("", "title", "artist", "track_id", "cosine"), rows, right=(0, 4)

@@ -8,7 +8,6 @@ mels/shard-*.npy  float16 (frames, mels), whole tracks one after another
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from audiomae.audio.mel import MelSettings
 from audiomae.corpus.meta import SHARD_NAME, CorpusMeta, shard_file
+from audiomae.corpus.names import find_track
 from audiomae.disk.files import fingerprint_of, inside, read_json
 from audiomae.disk.parquet import read_parquet
 from audiomae.errors import DataError, MissingError, reason_of
@@ -193,22 +193,21 @@ class Corpus:
         start = int(self._first_frame[track]) + first
         return self._map(int(self._shard[track]))[start : start + frames]
 
-    def find(self, track_id: str) -> int:
+    def find(self, track: str) -> int:
         """Return the index of a track.
 
+        Args:
+            track: Its id, its path or the end of that, or its title where no other has it.
+
         Raises:
-            DataError: If there is no such track; the message names those closest.
+            DataError: If there is none of this name, or several; the line says which.
         """
         if not self._index:
             self._index = {name: index for index, name in enumerate(self.track_ids)}
-        try:
-            return self._index[track_id]
-        except KeyError:
-            close = difflib.get_close_matches(track_id, self.track_ids, 3, 0.5) or self.track_ids[:3]
-            raise DataError(
-                f"{self.folder}: no track {track_id!r}. Close to it: {', '.join(close)}; "
-                "tracks.parquet lists all."
-            ) from None
+        if track in self._index:
+            return self._index[track]
+        paths, titles = (self.tracks[name].to_pylist() for name in ("path", "title"))
+        return find_track(track, self.track_ids, paths, titles, self.folder)
 
     def _map(self, shard: int) -> NDArray[np.float16]:
         mapped = self._maps.get(shard)

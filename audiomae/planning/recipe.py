@@ -7,8 +7,9 @@ from typing import Any, get_args
 
 import yaml
 
-from audiomae.errors import DataError, MissingError
+from audiomae.errors import DataError, MissingError, reason_of
 from audiomae.model.overrides import ModelOverrides
+from audiomae.settings_text import read_yaml
 from audiomae.training.settings import OptimizerName
 
 __all__ = ["settings_of_recipe"]
@@ -39,11 +40,14 @@ def settings_of_recipe(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        read = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingError(f"{path}: cannot be read ({error.strerror}).") from error
+        read = read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise MissingError(f"{path}: cannot be read ({reason_of(error)}).") from error
     except yaml.YAMLError as error:
         raise DataError(f"{path}: is not YAML ({str(error).splitlines()[0]}).") from error
     if not isinstance(read, dict):
         raise DataError(f"{path}: holds no settings of pretrain.")
+    for name in ("train", "model", "pairs"):
+        if not isinstance(read.get(name) or {}, dict):
+            raise DataError(f"{path}: {name} holds no settings of its own; write them indented below it.")
     return read

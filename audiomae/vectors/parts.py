@@ -31,6 +31,7 @@ __all__ = [
     "TRACK_COLUMNS",
     "Part",
     "VectorsMeta",
+    "check_vectors",
     "clip_schema",
     "part_path",
     "read_part",
@@ -107,6 +108,18 @@ def stack_vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
     flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
     joined = np.concatenate(flat) if flat else np.zeros(0, np.float32)
     return joined.astype(np.float32, copy=False).reshape(-1, dim)
+
+
+def check_vectors(path: Path, vectors: NDArray[np.float32], dim: int) -> None:
+    """Refuse vectors read from a file that are of another length, or not finite.
+
+    Raises:
+        DataError: If one is.
+    """
+    if vectors.shape[1] != dim:
+        raise DataError(f"{path}: a vector is not of {dim} entries. Export again.")
+    if not np.isfinite(vectors).all():
+        raise DataError(f"{path}: a vector has NaN or infinite entries. Export again.")
 
 
 def read_part(path: Path, fingerprint: str) -> pa.Table:

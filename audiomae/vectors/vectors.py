@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from audiomae.checks import close_to, require
+from audiomae.checks import require
+from audiomae.corpus.names import find_track
 from audiomae.disk.files import inside, read_json
 from audiomae.disk.records import as_record
 from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
@@ -24,6 +25,7 @@ from audiomae.vectors.parts import (
     PART_NAME,
     TRACK_COLUMNS,
     VectorsMeta,
+    check_vectors,
     clip_schema,
     read_part,
     settings_fingerprint,
@@ -114,13 +116,7 @@ class Vectors:
                 "cells. Export again."
             )
         vectors = stack_vectors(tracks["vector"])
-        if vectors.shape[1] != read.dim or not np.isfinite(vectors).all():
-            what = (
-                "has NaN or infinite entries"
-                if vectors.shape[1] == read.dim
-                else f"is not of {read.dim} entries"
-            )
-            raise DataError(f"{folder / 'tracks.parquet'}: a vector {what}. Export again.")
+        check_vectors(folder / "tracks.parquet", vectors, read.dim)
         return cls(folder, meta, tracks, vectors)
 
     @property
@@ -133,30 +129,29 @@ class Vectors:
         """Entries of a vector."""
         return int(self.meta["dim"])
 
-    def find(self, track_id: str) -> int:
+    def find(self, track: str) -> int:
         """Return the row of a track.
 
+        Args:
+            track: Its id, its path or the end of that, or its title where no other has it.
+
         Raises:
-            DataError: If there is none of this name; the line proposes close ones.
+            DataError: If there is none of this name, or several; the line says which.
         """
-        ids = self.track_ids
-        if track_id in ids:
-            return ids.index(track_id)
-        lower, titles = track_id.lower(), self.tracks["title"].to_pylist()
-        meant = [name for name in ids if lower and name.startswith(track_id)][:3]
-        meant += [
-            f"{name} ({title})"
-            for name, title in zip(ids, titles, strict=True)
-            if len(lower) > 2 and lower in (title or "").lower()
-        ][:3]
-        otherwise = close_to(track_id, ids, otherwise=f"The first is {ids[0]}." if ids else "It is empty.")
-        hint = f"Close: {', '.join(meant)}." if meant else otherwise
-        raise DataError(f"track {track_id!r} is not among the {len(ids)} of {self.folder}. {hint}")
+        paths, titles = ([text or "" for text in self.tracks[name].to_pylist()] for name in ("path", "title"))
+        return find_track(track, self.track_ids, paths, titles, self.folder)
 
     def parts(self) -> Iterator[pa.Table]:
-        """Yield the clips table part by part: track_id, clip_index, start_seconds, vector."""
+        """Yield the clips table part by part: track_id, clip_index, start_seconds, vector.
+
+        Raises:
+            DataError: If a vector is of another length, or has NaN or infinite entries.
+        """
         for part in self.meta["parts"]:
-            yield read_part(inside(self.folder, f"clips/{part['name']}", PART_NAME), self.meta["fingerprint"])
+            path = inside(self.folder, f"clips/{part['name']}", PART_NAME)
+            table = read_part(path, self.meta["fingerprint"])
+            check_vectors(path, stack_vectors(table["vector"]), self.dim)
+            yield table
 
     def clips(self) -> Iterator[ClipVector]:
         """Yield every clip, tracks in order and clips in order."""
@@ -221,7 +216,7 @@ class Vectors:
         """Return the songs most similar to a track, nearest first, without itself.
 
         Args:
-            track: Its id.
+            track: Its id, its path or the end of that, or its title where no other has it.
             k: Songs to return.
             raw: Whether to take cosines of the vectors as they are.
 

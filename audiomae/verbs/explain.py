@@ -21,10 +21,10 @@ class ExplainSettings:
 
     Attributes:
         recommender: Folder made by `audiomae train-towers`.
-        track: Id of the song.
+        track: The song: its id, its path or the end of that (one.wav), or its title where no other has it.
         user: Id of the user. Give this, or new and liked.
         new: A user without an id, by what is known of them: '{"age": 30}'.
-        liked: Track ids of songs that a user without an id likes: a,b,c or a JSON list.
+        liked: Songs that a user without an id likes: ids, ends of paths or titles, a,b,c or a JSON list.
         nearest: Heard songs to show.
         interactions: CSV or Parquet with plays that came after the training, known too.
         ranker: Whether to use the second stage, where train-ranker has left one.

@@ -28,7 +28,7 @@ class RecommendSettings:
         users: Ids of several users: a,b,c or, where an id holds a comma, a JSON list.
         all: Whether to make a list for every user there is; needs out.
         new: A user without an id, by what is known of them: '{"age": 30, "country": "DE"}'; '{}' for nothing.
-        liked: Track ids of songs that a user without an id likes: a,b,c or a JSON list.
+        liked: Songs that a user without an id likes: ids, ends of paths (one.wav) or titles, a,b,c or a JSON list.
         k: Songs of a list.
         per_artist: Songs of one artist in a list, at most; any number by default.
         unplayed: Songs of a list, at least, that nobody is known to have played; fewer where there are no more.

@@ -25,7 +25,8 @@ class SimilarSettings:
 
     Attributes:
         vectors: Folder made by `audiomae export`.
-        track: Name (track_id) of the track to start from. Give this or file.
+        track: Song to start from: its id, its path or the end of that (one.wav, album/one.wav), or its title where
+            no other has it. Give this or file.
         file: Audio file to start from; needs model.
         model: Run folder of the model that the vectors were made with, or the name of one in the package (tiny).
         k: Songs to show.
@@ -56,7 +57,7 @@ class SimilarResult:
     """What `similar` found.
 
     Attributes:
-        query: Track id or file that was started from.
+        query: Track or file that was started from, as it was named.
         name: Title and artist of it, where they are known.
         similar: Songs, nearest first.
     """

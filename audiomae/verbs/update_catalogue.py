@@ -20,7 +20,8 @@ class UpdateCatalogueSettings:
         add: Vectors of songs that are new: a folder made by `audiomae export`, or Parquet with track_id and vector.
             Songs that are there with the same vectors are left as they are.
         replace: Vectors of songs that are there, to take the place of theirs.
-        remove: Track ids of songs to take out: a,b,c or, where an id holds a comma, a JSON list.
+        remove: Songs to take out: ids, ends of paths (one.wav) or titles, a,b,c or, where one holds a comma, a JSON
+            list.
     """
 
     recommender: str

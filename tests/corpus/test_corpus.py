@@ -59,8 +59,15 @@ def test_frames_outside_a_track_are_refused_and_never_come_from_its_neighbour(
 def test_a_track_is_found_by_its_name_and_close_names_are_offered(small_corpus):
     corpus = Corpus.open(small_corpus)
     assert corpus.find("song-4") == 4
-    with pytest.raises(DataError, match=r"no track 'song4'\. Close to it: song-"):
+    with pytest.raises(DataError, match=r"track 'song4' is not among the \d+ of .*\. Close: song-"):
         corpus.find("song4")
+
+
+def test_a_table_of_rejects_that_is_cut_short_is_one_line(folder):
+    rejects = folder / "rejects.parquet"
+    rejects.write_bytes(rejects.read_bytes()[:40])
+    with pytest.raises(MissingError, match=r"rejects\.parquet: cannot be read, perhaps cut short"):
+        Corpus.open(folder).rejects()
 
 
 def test_a_copy_in_another_process_maps_the_shards_anew_instead_of_carrying_them(small_corpus):

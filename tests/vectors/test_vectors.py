@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -161,13 +162,38 @@ def test_another_format_and_an_edited_description_are_refused(tmp_path, change, 
 
 
 @pytest.mark.parametrize(
-    ("asked", "offered"), [("song1", "song-1"), ("mond", r"song-1 \(Mond\)"), ("zzz", "song-0")]
+    ("asked", "offered"),
+    [("song1", "song-1"), ("mon", r"song-1 \(Mond\)"), ("zzz", "song-0"), ("d.mp3", "b.mp3")],
 )
 def test_an_unknown_track_is_answered_with_close_ones(tmp_path, asked, offered):
     vectors = Vectors.open(write_vectors(tmp_path))
     assert vectors.find("song-2") == 2
     with pytest.raises(DataError, match=offered):
         vectors.find(asked)
+
+
+@pytest.mark.parametrize("asked", ["song-1", "b.mp3", "a/b.mp3", "./a/b.mp3", "Mond", "mond"])
+def test_a_track_is_found_by_its_id_its_path_or_its_title(tmp_path, asked):
+    assert Vectors.open(write_vectors(tmp_path)).find(asked) == 1
+
+
+def test_clips_that_are_not_finite_or_of_another_length_are_one_line(tmp_path):
+    folder = write_vectors(tmp_path)
+    vectors, path = Vectors.open(folder), folder / "clips" / "part-00001.parquet"
+    table = pq.read_table(path)
+    for values, width, line in (
+        (
+            [float("nan"), 0, 0, 0] * 3,
+            4,
+            r"part-00001\.parquet: a vector has NaN or infinite entries\. Export again\.",
+        ),
+        ([0.0] * 9, 3, r"part-00001\.parquet: a vector is not of 4 entries\. Export again\."),
+    ):
+        bad = pa.FixedSizeListArray.from_arrays(pa.array(values, pa.float32()), width)
+        changed = table.drop_columns(["vector"]).append_column("vector", bad)
+        pq.write_table(changed.replace_schema_metadata(table.schema.metadata), path)
+        with pytest.raises(DataError, match=line):
+            list(vectors.clips())
 
 
 def test_a_full_disk_gives_one_line_and_leaves_what_was_there(tmp_path):

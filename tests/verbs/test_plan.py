@@ -96,6 +96,22 @@ def test_a_recipe_gives_size_and_batch(tmp_path):
     assert told(recipe=str(recipe)).parameters < found.parameters
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: &a [*a]", "is not YAML .nested too deep, or it repeats itself without end"),
+        ("a: " + "[" * 5000, "is not YAML .nested too deep"),
+        ("train: 3", "train holds no settings of its own"),
+    ],
+)
+def test_a_recipe_without_end_or_of_other_types_is_one_line(tmp_path, text, line):
+    recipe = tmp_path / "pretrain.yaml"
+    recipe.write_text(text)
+    with pytest.raises(DataError, match=line) as caught:
+        told(recipe=str(recipe))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_recipe_that_is_none_is_refused(tmp_path):
     with pytest.raises(MissingError, match=r"nowhere\.yaml: cannot be read"):
         plan(PlanSettings(recipe=str(tmp_path / "nowhere.yaml")))

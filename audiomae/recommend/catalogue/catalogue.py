@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from audiomae.corpus.names import find_track
 from audiomae.disk.files import locked
 from audiomae.errors import DataError, FingerprintError, MissingError
 from audiomae.listening.content import Content
@@ -151,6 +152,20 @@ class Catalogue:
     def row_of(self) -> dict[str, int]:
         """Row of each track id."""
         return {name: row for row, name in enumerate(self.track_ids)}
+
+    def find(self, track: str) -> int:
+        """Return the row of a track.
+
+        Args:
+            track: Its id, its path or the end of that, or its title where no other has it.
+
+        Raises:
+            DataError: If there is none of this name, or several; the line says which.
+        """
+        if track in self.row_of:
+            return self.row_of[track]
+        paths, titles = (self.items[name].to_pylist() for name in ("path", "title"))
+        return find_track(track, self.track_ids, paths, titles, "the catalogue")
 
     @cached_property
     def plays(self) -> NDArray[np.int64]:

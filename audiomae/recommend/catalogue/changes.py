@@ -80,15 +80,20 @@ def replace_tracks(folder: Path | str, content: Content, model: ItemEmbedder) ->
         return Change(after, len(now), len(rows))
 
 
-def remove_tracks(folder: Path | str, track_ids: Sequence[str]) -> Change:
+def remove_tracks(folder: Path | str, tracks: Sequence[str]) -> Change:
     """Take tracks out.
+
+    Args:
+        folder: Folder of the catalogue.
+        tracks: Which: their ids, paths or ends of those, or titles that no other has.
 
     Raises:
         DataError: If one is not there, is named twice, or none would be left.
     """
     with locked(folder):
         now = Catalogue.open(folder)
-        rows = _rows_of(now, track_ids)
+        rows = np.array([now.find(name) for name in tracks], np.int64)
+        _check_names([now.track_ids[row] for row in rows])
         kept = np.ones(len(now), dtype=bool)
         kept[rows] = False
         if not kept.any():

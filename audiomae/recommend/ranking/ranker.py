@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiomae.checks import require, require_all
 from audiomae.disk.files import fingerprint_of, read_json, write_atomically, write_json
-from audiomae.errors import DataError, FingerprintError, MissingError
+from audiomae.disk.records import as_record
+from audiomae.errors import DataError, FingerprintError, MissingError, reason_of
 from audiomae.recommend.evaluation.metrics import ndcg
 from audiomae.recommend.ranking.features import FEATURES, hide_plays
 
@@ -68,6 +69,22 @@ class RankerSettings:
         require("ranker.learning_rate", self.learning_rate, above=0, most=1)
         require("ranker.held_out", self.held_out, above=0, below=1)
         require("ranker.unplayed", self.unplayed, least=0, below=1)
+
+
+@dataclass(frozen=True)
+class RankerMeta:
+    """What `ranker.json` must say; what else it says is for people."""
+
+    towers_fingerprint: str
+    features: tuple[str, ...]
+    digest: str
+    keeps: Literal["ranker", "retrieval"]
+    candidates: int
+    threads: int
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        RankerSettings(candidates=self.candidates, threads=self.threads)
 
 
 class RankingGroup(NamedTuple):
@@ -125,9 +142,10 @@ class Ranker:
         """
         folder = Path(folder)
         meta = read_json(folder / "ranker.json", format=FORMAT)
-        if meta["towers_fingerprint"] != towers_fingerprint or meta["features"] != list(FEATURES):
+        read = as_record(meta, RankerMeta, where=folder / "ranker.json")
+        if read.towers_fingerprint != towers_fingerprint or read.features != FEATURES:
             raise FingerprintError(
-                f"{folder}: was trained on towers {meta['towers_fingerprint']}, these are {towers_fingerprint}. "
+                f"{folder}: was trained on towers {read.towers_fingerprint}, these are {towers_fingerprint}. "
                 "Run audiomae train-ranker again."
             )
         lightgbm = need_lightgbm()
@@ -135,11 +153,22 @@ class Ranker:
             text = (folder / "ranker.txt").read_text(encoding="utf-8")
         except (OSError, ValueError):
             text = ""
-        if fingerprint_of(text.encode()) != meta["digest"]:
+        if fingerprint_of(text.encode()) != read.digest:
             raise MissingError(
                 f"{folder / 'ranker.txt'}: missing, cut short or changed. Run audiomae train-ranker again."
             )
-        return cls(lightgbm.Booster(model_str=text), meta)
+        try:
+            booster = lightgbm.Booster(model_str=text)
+        except lightgbm.basic.LightGBMError as error:
+            raise DataError(
+                f"{folder / 'ranker.txt'}: holds no trees ({reason_of(error)}). Run audiomae train-ranker again."
+            ) from error
+        if booster.num_feature() != len(FEATURES):
+            raise DataError(
+                f"{folder / 'ranker.txt'}: its trees see {booster.num_feature()} features of {len(FEATURES)}. Run "
+                "audiomae train-ranker again."
+            )
+        return cls(booster, meta)
 
 
 def need_lightgbm() -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomae.listening.tables import Interactions
-from audiomae.recommend.artists import code_artists
+from audiomae.recommend.artists import Credits, code_artists, credit_artists
 from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.catalogue.index import Found, Index
 from audiomae.recommend.folder import SLICES, RecommenderFolder
@@ -93,6 +93,11 @@ class Engine:
     def artists(self) -> NDArray[np.int64]:
         """Number of each item's artist, -1 unknown."""
         return code_artists(self.catalogue.items["artist"])
+
+    @cached_property
+    def credits(self) -> Credits:
+        """Every artist that each item names: those whom a limit of songs counts."""
+        return credit_artists(self.catalogue.items["artist"])
 
     @cached_property
     def unplayed(self) -> NDArray[np.bool_]:

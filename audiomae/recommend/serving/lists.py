@@ -28,7 +28,8 @@ class ListRules:
 
     Attributes:
         k: Songs of a list; there are fewer where the catalogue has no more.
-        per_artist: Songs of one artist at most; an unknown artist is nobody's. None for any number.
+        per_artist: Songs of one artist at most, those in which they are a guest (feat., &, ;) too; an unknown artist
+            is nobody's. None for any number.
         unplayed: Songs of a list, at least, that nobody is known to have played: the best of them take the last
             places where they would not have made it; fewer where there are no more.
         where: Tags that a song must have, such as {"genre": "Rock"}; of several values any will do.
@@ -82,7 +83,7 @@ def make_lists(engine: Engine, users: Users, rules: ListRules) -> Lists:
         short = (unplayed[lists.rows] & (lists.rows >= 0)).sum(axis=1) < rules.unplayed
         for place in np.flatnonzero(short).tolist():
             listed, reserved = ((two.rows[place], two.scores[place]) for two in (lists, kept))
-            rows, scores = keep_places(listed, reserved, engine.artists, rules.per_artist)
+            rows, scores = keep_places(listed, reserved, engine.credits, rules.per_artist)
             lists.rows[place, : len(rows)], lists.scores[place, : len(rows)] = rows, scores
     return lists
 
@@ -113,7 +114,7 @@ def _fill(
     for place, rows, scores in zip(places, ranked.rows, ranked.scores, strict=True):
         kept = np.flatnonzero(rows >= 0)
         if per_artist is not None:
-            kept = kept[first_of_each(engine.artists[rows[kept]], per_artist)]
+            kept = kept[first_of_each(engine.credits, rows[kept], per_artist)]
         kept = kept[:k]
         lists.rows[place, : len(kept)], lists.scores[place, : len(kept)] = rows[kept], scores[kept]
     return np.asarray(lists.rows[places, -1] >= 0)

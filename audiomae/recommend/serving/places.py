@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import NDArray
+
+from audiomae.recommend.artists import Credits
 
 __all__ = ["first_of_each", "keep_places"]
 
@@ -12,14 +16,14 @@ Songs = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 def keep_places(
-    listed: Songs, reserved: Songs, artists: NDArray[np.int64], per_artist: int | None
+    listed: Songs, reserved: Songs, credits: Credits, per_artist: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return a list with all of some reserved songs in it; those that are not take the places of the last ones.
 
     Args:
         listed: The list, of k places.
         reserved: Songs that must be in it, at most k.
-        artists: Artist of each row of the catalogue, -1 unknown.
+        credits: Artists of each row of the catalogue.
         per_artist: Songs of one artist at most; both lists keep to it.
 
     Returns:
@@ -29,7 +33,7 @@ def keep_places(
     _, firsts = np.unique(rows, return_index=True)
     chosen = np.sort(firsts[rows[firsts] >= 0])
     if per_artist is not None:
-        chosen = chosen[first_of_each(artists[rows[chosen]], per_artist)]
+        chosen = chosen[first_of_each(credits, rows[chosen], per_artist)]
     chosen = chosen[: len(listed[0])]
     place_of = {row: place for place, row in enumerate(listed[0].tolist())}
     places = np.array([place_of.get(row, len(place_of)) for row in rows[chosen].tolist()], np.int64)
@@ -37,7 +41,32 @@ def keep_places(
     return rows[chosen], scores[chosen]
 
 
-def first_of_each(artists: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
+def first_of_each(credits: Credits, rows: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
+    """Return which songs stay where an artist may have `most` of them, those in front first, (rows,).
+
+    A song of several artists stays if each has room for it, and counts for each; one of no known artist always stays.
+
+    Args:
+        credits: Artists of each row of the catalogue.
+        rows: Rows of the catalogue, best first.
+        most: Songs of one artist.
+    """
+    firsts, counts = credits.starts[rows], credits.starts[rows + 1] - credits.starts[rows]
+    if (counts <= 1).all():
+        artists = np.full(len(rows), -1, np.int64)
+        artists[counts == 1] = credits.numbers[firsts[counts == 1]]
+        return first_of_number(artists, most)
+    taken: Counter[int] = Counter()
+    stays = np.zeros(len(rows), np.bool_)
+    for place, row in enumerate(rows.tolist()):
+        named = credits.of(row)
+        stays[place] = all(taken[artist] < most for artist in named)
+        if stays[place]:
+            taken.update(named)
+    return stays
+
+
+def first_of_number(artists: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
     """Return which entries are among the first `most` of their number; -1 always is."""
     order = np.argsort(artists, kind="stable")
     ordered = artists[order]

@@ -105,7 +105,7 @@ class Recommender:
             user: Id of a user.
             users: Ids of several users.
             new: What is known of a user without an id, such as {"age": 30}; {} for nothing.
-            liked: Track ids of songs that a user without an id likes.
+            liked: Songs that a user without an id likes, each named as `track` is in `explain`.
             k: Songs of a list.
             per_artist: Songs of one artist in a list, at most; any number by default.
             unplayed: Songs of a list, at least, that nobody is known to have played.
@@ -135,10 +135,10 @@ class Recommender:
         """Say what a song's score is made of for one user, and which of their songs are nearest to it.
 
         Args:
-            track: Id of the song.
+            track: The song: its id, its path or the end of that, or its title where no other has it.
             user: Id of the user.
             new: What is known of a user without an id.
-            liked: Track ids of songs that a user without an id likes.
+            liked: Songs that a user without an id likes, each named so too.
             nearest: Heard songs to name.
 
         Raises:
@@ -146,7 +146,7 @@ class Recommender:
             DataError: If the user or the song is unknown.
         """
         found = self.find_users(user, (), new, liked)
-        return explain_song(self.engine, found, self.engine.reader.row_of(track), nearest=nearest)
+        return explain_song(self.engine, found, self.engine.catalogue.find(track), nearest=nearest)
 
     def write_lists(
         self, users: Sequence[str], rules: ListRules, out: Path | str, *, progress: Progress = SILENT
@@ -178,13 +178,16 @@ class Recommender:
         """
         return self._update(replace=vectors)
 
-    def remove(self, track_ids: str | Sequence[str]) -> CatalogueUpdate:
+    def remove(self, tracks: str | Sequence[str]) -> CatalogueUpdate:
         """Take songs out of the folder's catalogue.
 
+        Args:
+            tracks: Their ids, paths or ends of those, or titles that no other has.
+
         Raises:
-            DataError: If one is not there, or none would be left.
+            DataError: If one is not there, several may be meant, or none would be left.
         """
-        return self._update(remove=track_ids)
+        return self._update(remove=tracks)
 
     def find_users(
         self,

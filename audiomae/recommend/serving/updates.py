@@ -50,7 +50,7 @@ def update_folder(
         add: Songs that are new: a folder made by `audiomae export`, or Parquet with track_id and vector. Those that
             are there with the same vectors are left as they are, so the same call may be made again.
         replace: Songs that are there, with new vectors and tags.
-        remove: Track ids of songs to take out.
+        remove: Songs to take out, by id, path or the end of one, or title.
 
     Raises:
         ConfigError: Unless exactly one of the three is given.

@@ -95,7 +95,7 @@ class UserReader:
 
         Args:
             fields: What is known of them, such as age; the rest is unknown.
-            liked: Track ids of songs that they like; they count as heard.
+            liked: Songs that they like, by id, end of the path or title; they count as heard.
 
         Raises:
             DataError: If a field or track is unknown, or a number is not one.
@@ -108,26 +108,11 @@ class UserReader:
                 raise DataError(
                     f"field {name!r} is not one that the towers know of users. They know {there}."
                 )
-        rows = np.array([self.row_of(name) for name in dict.fromkeys(liked)], dtype=np.int32)
+        rows = np.array(list(dict.fromkeys(map(self.catalogue.find, liked))), dtype=np.int32)
         ones = np.ones(len(rows), np.float32)
         plays = Interactions(["new"], self.plays.track_ids, np.zeros_like(rows), rows, None, ones)
         code = np.array([0 if len(rows) else -1])
         return self._build(["new"], [dict(fields)], Histories.build(plays), code)
-
-    def row_of(self, track_id: str) -> int:
-        """Return a track's row.
-
-        Raises:
-            DataError: If it is not in the catalogue; the line proposes close ones.
-        """
-        row = self.catalogue.row_of.get(track_id)
-        if row is not None:
-            return row
-        ids = self.catalogue.track_ids
-        starts = [name for name in ids if track_id and name.startswith(track_id)][:3]
-        first = f"The first is {ids[0]}."
-        hint = f"Close: {', '.join(starts)}." if starts else close_to(track_id, ids, otherwise=first)
-        raise DataError(f"track {track_id!r} is not among the {len(ids)} of the catalogue. {hint}")
 
     def _build(
         self,

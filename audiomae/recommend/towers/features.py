@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from audiomae.checks import close_to, require, require_all
+from audiomae.disk.records import as_record
 from audiomae.errors import ConfigError, DataError
 from audiomae.recommend.towers.fields.categorical import USER_ID
 from audiomae.recommend.towers.fields.column import Column, Encoder, FieldType, Limits
@@ -75,6 +76,14 @@ class Encoded(NamedTuple):
     """Places in the vocabularies and buckets, (users, columns of codes)."""
     numbers: NDArray[np.float32]
     """Each numeric column twice: standardised, 0 where missing; and 1 where missing. (users, 2 x columns)."""
+
+
+@dataclass(frozen=True)
+class FeaturesFile:
+    """What `features.json` must say of the columns."""
+
+    one_hot: int
+    columns: tuple[Column, ...]
 
 
 class UserFeatures:
@@ -166,8 +175,10 @@ class UserFeatures:
         """Read what `to_json` wrote.
 
         Raises:
-            DataError: If an entry is missing or unknown.
+            DataError: If an entry is unknown or of another type.
+            MissingError: If one is missing.
         """
+        as_record(value, FeaturesFile, where="features.json")
         try:
             columns = [
                 Column(**{**entry, "values": tuple(entry["values"]), "edges": tuple(entry["edges"])})

@@ -14,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiomae.checks import require, require_all
 from audiomae.disk.files import fingerprint_of, read_json, write_json
-from audiomae.disk.tensors import read_tensors, write_tensors
+from audiomae.disk.records import as_record
+from audiomae.disk.tensors import check_tensors, read_tensors, write_tensors
 from audiomae.errors import DataError, FingerprintError, MissingError
 from audiomae.listening.content import ClipVectors
 from audiomae.recommend.towers.features import UserFeatures
@@ -29,6 +31,32 @@ FORMAT = "audiomae-towers/1"
 Floats = NDArray[np.float32]
 
 _BLOCK = 4096
+LARGEST = 1 << 20
+"""Width of a layer and length of a vector in a file, at most."""
+MOST_LAYERS = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class TowersFile:
+    """What config.json must say."""
+
+    towers: TowerSettings
+    values: int
+    meta: dict[str, Any]
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        require("values", self.values, least=1, most=LARGEST)
+        require_all(self.towers, "dim", "hidden", prefix="towers.", most=LARGEST)
+        require("towers.layers", self.towers.layers, most=MOST_LAYERS)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrackNames:
+    """What features.json must say of the tracks."""
+
+    track_ids: list[str]
 
 
 class Projection(NamedTuple):
@@ -206,23 +234,31 @@ class TowerModel:
 
         Raises:
             MissingError: If a file is not there, cut short or damaged.
+            DataError: If an entry or a tensor is of another type or size, or not finite.
             FingerprintError: If the files were not written together.
         """
         folder = Path(folder)
         described = read_json(folder / "config.json", format=FORMAT)
         kept = read_json(folder / "features.json")
+        said = as_record(described, TowersFile, where=folder / "config.json")
+        names = as_record(kept, TrackNames, where=folder / "features.json").track_ids
         tensors = read_tensors(folder / "towers.safetensors")
         try:
             features = UserFeatures.from_json(kept)
-            settings = TowerSettings(**described["towers"])
-            towers = Towers(features, int(described["values"]), len(kept["track_ids"]), settings)
+            settings = TowerSettings(
+                **described["towers"]
+            )  # as it was written: 90 and 90.0 have two fingerprints
+            with torch.device("meta"):  # takes no memory, whatever sizes the file names
+                wanted = Towers(features, said.values, len(names), settings).state_dict()
+            check_tensors(folder / "towers.safetensors", tensors, wanted)
+            towers = Towers(features, said.values, len(names), settings)
             towers.load_state_dict(tensors)
-            model = cls(towers, features, kept["track_ids"], described["meta"])
+            model = cls(towers, features, names, said.meta)
         except (KeyError, TypeError, RuntimeError) as error:
             raise MissingError(
                 f"{folder}: its files do not fit together ({str(error).splitlines()[0]}). Take another copy."
             ) from error
-        if model.fingerprint != described.get("fingerprint"):
+        if model.fingerprint != said.fingerprint:
             raise FingerprintError(
                 f"{folder}: towers.safetensors and features.json are not those config.json was written with. Copy "
                 "all three together, or train again."

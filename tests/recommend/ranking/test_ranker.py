@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audiomae.disk.files import fingerprint_of, read_json, write_json
 from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
 from audiomae.recommend.ranking.features import FEATURES
 from audiomae.recommend.ranking.ranker import Ranker, RankerSettings, RankingGroup, fit_ranker, order_by
@@ -101,6 +102,26 @@ def test_damaged_trees_are_refused(trained, tmp_path: Path, damage):
     damage(tmp_path / "ranker.txt")
     with pytest.raises(MissingError, match=r"ranker.txt: missing, cut short or changed"):
         Ranker.load(tmp_path, "towers")
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"keeps": "both"}, "keeps is 'both'; it must be one of ranker, retrieval"),
+        ({"candidates": 10**9}, "ranker.candidates is 1000000000; it must be from 2 to 10000"),
+        ({"threads": "8"}, "threads is '8'; it must be a whole number"),
+        ({"features": 7}, "features is 7; it must be a list"),
+        ({"digest": fingerprint_of(b"tree\n")}, r"ranker\.txt: holds no trees"),
+    ],
+)
+def test_a_ranker_of_other_types_or_absurd_sizes_is_one_line(trained, tmp_path, change, line):
+    trained.save(tmp_path, "towers")
+    write_json(tmp_path / "ranker.json", read_json(tmp_path / "ranker.json") | change)
+    if "digest" in change:
+        (tmp_path / "ranker.txt").write_text("tree\n")
+    with pytest.raises(DataError, match=line) as caught:
+        Ranker.load(tmp_path, "towers")
+    assert "\n" not in str(caught.value)
 
 
 def test_too_few_users_are_named():

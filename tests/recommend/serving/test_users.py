@@ -61,3 +61,7 @@ def test_an_unknown_field_is_refused_by_name(reader):
 def test_a_field_that_is_no_number_is_refused(reader):
     with pytest.raises(DataError, match="column age: 'old' is not a number"):
         reader.new({"age": "old"})
+
+
+def test_songs_may_be_named_by_their_titles(reader):
+    assert reader.new({}, ["song 5", "t002", "Song 5"]).heard[0].tolist() == [2, 5]

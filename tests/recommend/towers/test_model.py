@@ -9,7 +9,7 @@ import torch
 
 from audiomae.disk.files import read_json, write_json
 from audiomae.disk.tensors import read_tensors, write_tensors
-from audiomae.errors import DataError, FingerprintError, MissingError
+from audiomae.errors import DataError, FingerprintError
 from audiomae.listening.content import ClipVectors
 from audiomae.recommend.towers.features import FeatureSettings, UserFeatures
 from audiomae.recommend.towers.model import TowerModel
@@ -147,8 +147,60 @@ def test_files_that_were_not_written_together_are_refused(tmp_path):
         TowerModel.load(tmp_path)
     del tensors["log_scale"]
     write_tensors(tmp_path / "towers.safetensors", tensors)
-    with pytest.raises(MissingError, match="its files do not fit together"):
+    with pytest.raises(DataError, match=r"towers\.safetensors: tensor 'log_scale' is missing"):
         TowerModel.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"values": 2**40}, "values is 1099511627776; it must be from 1 to"),
+        ({"values": "5"}, "values is '5'; it must be a whole number"),
+        ({"towers": {"dim": 2**40}}, "towers.dim is 1099511627776"),
+        ({"towers": {"layers": 10**9}}, "towers.layers is 1000000000"),
+        ({"towers": {"hidden": 999}}, r"tensor 'user\.layers\.\d\.\w+' has shape"),
+        ({"meta": 3}, "meta is 3; it must be an object"),
+    ],
+)
+def test_a_description_of_other_types_or_absurd_sizes_builds_nothing(tmp_path, change, line):
+    make_model().save(tmp_path)
+    described = read_json(tmp_path / "config.json")
+    if isinstance(towers := change.get("towers"), dict):
+        change = {"towers": described["towers"] | towers}
+    write_json(tmp_path / "config.json", described | change)
+    with pytest.raises(DataError, match=line) as caught:
+        TowerModel.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("columns", 3, "columns is 3; it must be a list"),
+        ("one_hot", "many", "one_hot is 'many'; it must be a whole number"),
+        ("track_ids", [1], r"track_ids\[0\] is 1; it must be text"),
+    ],
+)
+def test_features_of_other_types_are_one_line(tmp_path, name, value, line):
+    make_model().save(tmp_path)
+    write_json(tmp_path / "features.json", read_json(tmp_path / "features.json") | {name: value})
+    with pytest.raises(DataError, match=f"features.json: {line}"):
+        TowerModel.load(tmp_path)
+
+
+def test_towers_that_are_not_finite_are_one_line(tmp_path):
+    make_model().save(tmp_path)
+    tensors = read_tensors(tmp_path / "towers.safetensors")
+    tensors["bias"].fill_(float("nan"))
+    write_tensors(tmp_path / "towers.safetensors", tensors)
+    with pytest.raises(DataError, match="tensor 'bias' has NaN or infinite entries"):
+        TowerModel.load(tmp_path)
+
+
+def test_towers_trained_with_whole_numbers_for_settings_of_a_fraction_open_again(tmp_path):
+    model = make_model(half_life_days=90)
+    model.save(tmp_path)
+    assert TowerModel.load(tmp_path).fingerprint == model.fingerprint
 
 
 def test_another_format_is_refused(tmp_path):
