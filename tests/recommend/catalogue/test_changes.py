@@ -156,6 +156,7 @@ def test_what_does_not_fit_is_refused_and_nothing_changes(tmp_path, make_content
         ),
         (lambda: remove_tracks(folder, ["x"]), DataError, "track 'x' is not among the 40"),
         (lambda: remove_tracks(folder, ["t001", "t001"]), DataError, "track 't001' is named twice"),
+        (lambda: remove_tracks(folder, ["t001", "song 1"]), DataError, "track 't001' is named twice"),
         (lambda: remove_tracks(folder, []), DataError, "no track is named"),
         (lambda: remove_tracks(folder, NAMES), DataError, "removing all 40 tracks leaves none"),
         (lambda: add_tracks(folder, make_content([]), Tower()), DataError, "no track is named"),
