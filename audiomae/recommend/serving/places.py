@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,17 +51,20 @@ def first_of_each(credits: Credits, rows: NDArray[np.int64], most: int) -> NDArr
     """
     firsts, counts = credits.starts[rows], credits.starts[rows + 1] - credits.starts[rows]
     if (counts <= 1).all():
-        artists = np.full(len(rows), -1, np.int64)
-        artists[counts == 1] = credits.numbers[firsts[counts == 1]]
-        return first_of_number(artists, most)
-    taken: Counter[int] = Counter()
-    stays = np.zeros(len(rows), np.bool_)
-    for place, row in enumerate(rows.tolist()):
-        named = credits.of(row)
-        stays[place] = all(taken[artist] < most for artist in named)
-        if stays[place]:
-            taken.update(named)
-    return stays
+        only = np.full(len(rows), -1, np.int64)
+        only[counts == 1] = credits.numbers[firsts[counts == 1]]
+        return first_of_number(only, most)
+    ends = np.cumsum(counts)
+    named = credits.numbers[np.arange(ends[-1]) + np.repeat(firsts - ends + counts, counts)].tolist()
+    left = dict.fromkeys(named, most)
+    stays, start = [], 0
+    for end in ends.tolist():
+        artists, start = named[start:end], end
+        stays.append(all(left[artist] for artist in artists))
+        if stays[-1]:
+            for artist in artists:
+                left[artist] -= 1
+    return np.array(stays, np.bool_)
 
 
 def first_of_number(artists: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
