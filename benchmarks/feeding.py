@@ -49,8 +49,8 @@ def measure(step: Callable[[int], None], first: int, *, batch: int, seconds: flo
     return Rate(clips / (time.perf_counter() - wall), clips / (time.process_time() - cpu)), number
 
 
-def main() -> None:
-    """Measure, and print a Markdown table."""
+def read_options() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("corpus", help="folder made by audiomae prepare")
     parser.add_argument("--size", default="tiny", help="named size of the model, default tiny")
@@ -62,15 +62,16 @@ def main() -> None:
         "--pairs", type=float, default=PairSettings().weight, help="weight of the clip-level term"
     )
     parser.add_argument("--seed", type=int, default=0, help="key of order, masks and weights, default 0")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    corpus = Corpus.open(options.corpus)
+    return parser.parse_args()
+
+
+def make_task(corpus: Corpus, options: argparse.Namespace) -> MaskedTask:
+    """Make what `pretrain` trains, of the named size."""
     sizes = model_of_size(options.size)
     if options.pairs:
         sizes = dataclasses.replace(sizes, projection=128)
     with tempfile.TemporaryDirectory() as pictures:
-        task = MaskedTask(
+        return MaskedTask(
             corpus,
             sizes,
             MaskSettings("spans", 0.7, 4),
@@ -80,6 +81,34 @@ def main() -> None:
             seed=options.seed,
             pictures=Path(pictures),
         )
+
+
+def print_rates(loaded: list[Rate], learned: list[Rate], size: str) -> None:
+    """Print the rates of the rounds, and how often the loader's are training's."""
+    rows = []
+    for name, rates in (("loader alone", loaded), (f"training, {size}", learned)):
+        rows.append([name, *(f"{statistics.median(column):.1f}" for column in zip(*rates, strict=True))])
+    times = [
+        [one / other for one, other in zip(first, second, strict=True)]
+        for first, second in zip(loaded, learned, strict=True)
+    ]
+    spread = [sorted(column) for column in zip(*times, strict=True)]
+    rows.append(
+        [
+            "times (median of rounds; lowest to highest)",
+            *(f"{statistics.median(column):.1f} ({column[0]:.1f} to {column[-1]:.1f})" for column in spread),
+        ]
+    )
+    print(markdown(["what", "clips/s", "clips a CPU second"], rows))
+
+
+def main() -> None:
+    """Measure, and print a Markdown table."""
+    options = read_options()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    corpus = Corpus.open(options.corpus)
+    task = make_task(corpus, options)
     whole = slice(0, options.batch)
     ready = [task.draw(number, whole) for number in range(8)]
     optimizer = make_optimizer(task.module, LoopSettings())
@@ -101,24 +130,10 @@ def main() -> None:
         rate, number = measure(load, number, batch=options.batch, seconds=options.seconds)
         loaded.append(rate)
         learned.append(measure(learn, 0, batch=options.batch, seconds=options.seconds)[0])
-    rows = []
-    for name, rates in (("loader alone", loaded), (f"training, {options.size}", learned)):
-        rows.append([name, *(f"{statistics.median(column):.1f}" for column in zip(*rates, strict=True))])
-    times = [
-        [one / other for one, other in zip(first, second, strict=True)]
-        for first, second in zip(loaded, learned, strict=True)
-    ]
-    spread = [sorted(column) for column in zip(*times, strict=True)]
-    rows.append(
-        [
-            "times (median of rounds; lowest to highest)",
-            *(f"{statistics.median(column):.1f} ({column[0]:.1f} to {column[-1]:.1f})" for column in spread),
-        ]
-    )
-    print(markdown(["what", "clips/s", "clips a CPU second"], rows))
-    hours = corpus.hours
+    print_rates(loaded, learned, options.size)
     print(
-        f"\n- corpus: {len(corpus)} tracks, {hours:.1f} h; batch {options.batch}, {options.threads} threads"
+        f"\n- corpus: {len(corpus)} tracks, {corpus.hours:.1f} h; "
+        f"batch {options.batch}, {options.threads} threads"
     )
     print(conditions(options.seed))
 

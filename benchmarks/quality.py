@@ -112,8 +112,52 @@ def print_leads(bench: Path, where: dict[str, list[str]], vectors: dict[str, Vec
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
-def main() -> int:
-    """Score and print."""
+class Table:
+    """A Markdown table of scores, printed row by row.
+
+    Args:
+        scorer: BENCH/score.py.
+        names: The judged clips.
+        dims: Dimensions of the whitenings.
+        soft_dims: Dimensions of the soft whitening.
+    """
+
+    def __init__(self, scorer: ModuleType, names: list[str], dims: int, soft_dims: int) -> None:
+        self.scorer, self.names, self.dims, self.soft_dims = scorer, names, dims, soft_dims
+        print("| vectors | track | track, whitened | composer | source |\n|---|---|---|---|---|")
+
+    def row(self, name: str, vectors: Vectors) -> None:
+        """Score the vectors of the judged clips."""
+        found = self.scorer.score(self.names, vectors)
+        cells = " | ".join(f"{found[key]:.3f}" for key in ("track", "track_white", "composer", "source"))
+        print(f"| {name} ({vectors.shape[1]}) | {cells} |", flush=True)
+
+    def rows(self, name: str, judged: Vectors, fitted_on: list[Vectors]) -> None:
+        """Score them as they come, and under each whitening."""
+        self.row(name, judged)
+        dims = min(self.dims, judged.shape[1])
+        self.row(f"{name}, PCA-whitened", Whitening.fit(fitted_on, dims, at_most=True).transform(judged))
+        self.row(f"{name}, whitened within tracks", Whitening.fit_within(fitted_on, dims).transform(judged))
+        soft = Whitening.fit_soft(fitted_on, min(self.soft_dims, judged.shape[1]), at_most=True)
+        self.row(f"{name}, whitened softly within tracks", soft.transform(judged))
+
+    def peers(self, path: Path) -> dict[str, Vectors]:
+        """Score stored peers, and return their vectors of the judged clips."""
+        found = {}
+        with np.load(path) as peers:
+            where = {Path(str(path)).name: place for place, path in enumerate(peers["path"])}
+            order = [where[Path(name).name] for name in self.names]
+            for name in sorted(set(peers.files) - {"path"}):
+                vectors = peers[name]
+                self.row(name, vectors[order])
+                fitted = Whitening.fit_soft(unjudged(where, self.names, vectors), self.dims, at_most=True)
+                self.row(f"{name}, whitened softly within tracks", fitted.transform(vectors[order]))
+                found[name] = vectors[order].astype(np.float32)
+        return found
+
+
+def read_options() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -127,7 +171,12 @@ def main() -> int:
     parser.add_argument("--pool", choices=get_args(Pool), help="another pooling than the model recommends")
     parser.add_argument("--seed", type=int, default=0, help="seed of the untrained encoder")
     parser.add_argument("--baselines", action=argparse.BooleanOptionalAction, default=True)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Score and print."""
+    options = read_options()
     scorer, corpus = load_scorer(options.bench), Corpus.open(options.corpus)
     names = [row["path"] for row in scorer.ROWS if row["task"] == "music_track"]
     trained = load(options.run).with_pooling(pool=options.pool)
@@ -141,37 +190,14 @@ def main() -> int:
         f"{trained.layer}, {trained.pool}; whitenings fitted on {corpus.fingerprint}, a clip every "
         f"{options.hop_seconds:g} s, seed {options.seed}\n"
     )
-    print("| vectors | track | track, whitened | composer | source |\n|---|---|---|---|---|")
-
-    def row(name: str, vectors: Vectors) -> None:
-        found = scorer.score(names, vectors)
-        cells = " | ".join(f"{found[key]:.3f}" for key in ("track", "track_white", "composer", "source"))
-        print(f"| {name} ({vectors.shape[1]}) | {cells} |", flush=True)
-
-    def rows(name: str, fitted_on: list[Vectors]) -> None:
-        row(name, judged[name])
-        dims = min(options.dims, judged[name].shape[1])
-        row(f"{name}, PCA-whitened", Whitening.fit(fitted_on, dims, at_most=True).transform(judged[name]))
-        row(f"{name}, whitened within tracks", Whitening.fit_within(fitted_on, dims).transform(judged[name]))
-        dims = min(options.soft_dims, judged[name].shape[1])
-        soft = Whitening.fit_soft(fitted_on, dims, at_most=True)
-        row(f"{name}, whitened softly within tracks", soft.transform(judged[name]))
-
+    table = Table(scorer, names, options.dims, options.soft_dims)
     if options.baselines:
-        rows("mel statistics", list(corpus_statistics(corpus, trained.config.clip_frames, hop)))
+        statistics = list(corpus_statistics(corpus, trained.config.clip_frames, hop))
+        table.rows("mel statistics", judged["mel statistics"], statistics)
     for name in reversed(embedders):
-        rows(name, corpus_vectors(embedders[name], corpus, hop))
+        table.rows(name, judged[name], corpus_vectors(embedders[name], corpus, hop))
     if options.baselines:
-        with np.load(options.bench / "peers.npz") as peers:
-            where = {Path(str(path)).name: place for place, path in enumerate(peers["path"])}
-            order = [where[Path(name).name] for name in names]
-            for name in sorted(set(peers.files) - {"path"}):
-                row(name, peers[name][order])
-                fitted = Whitening.fit_soft(unjudged(where, names, peers[name]), options.dims, at_most=True)
-                row(f"{name}, whitened softly within tracks", fitted.transform(peers[name][order]))
-            others = {
-                name: peers[name][order].astype(np.float32) for name in sorted(set(peers.files) - {"path"})
-            }
+        others = table.peers(options.bench / "peers.npz")
         unseen = {"source": sorted(scorer.UNSEEN)}
         print_leads(options.bench, unseen, {"model": judged["model"], **others}, options.seed)
     return 0

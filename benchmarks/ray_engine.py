@@ -27,8 +27,11 @@ from audiomae.cluster.songs import prepare_on_ray
 from audiomae.cluster.stream import join_cluster
 from audiomae.corpus.build import prepare_corpus
 from audiomae.corpus.corpus import Corpus
+from audiomae.corpus.song import Song
 from audiomae.verbs.export import ExportSettings, export
 from data_prep.songs.folder import songs as folder_songs
+
+VERBS = ("prepare", "export")
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -43,6 +46,25 @@ def files(folder: Path) -> dict[str, bytes]:
     """Return the bytes of all files that are not hidden."""
     found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def work_of(
+    verb: str, engine: str, songs: list[Song], place: Path, options: argparse.Namespace
+) -> Callable[[], object]:
+    """Return what an engine is timed at: preparing the songs, or embedding those that were prepared."""
+    out = place / f"{verb}-{engine}"
+    if verb == "prepare":
+        on_ray = prepare_on_ray if engine == "ray" else None
+        return partial(prepare_corpus, songs, out, workers=options.workers, engine=on_ray)
+    settings = ExportSettings(
+        (options.model, str(place / "prepare-local")),
+        str(out),
+        engine=engine,
+        threads=1 if engine == "ray" else options.workers,
+        device="cpu",
+        part_clips=128,
+    )
+    return partial(export, settings)
 
 
 def main() -> None:
@@ -61,38 +83,13 @@ def main() -> None:
         place = Path(temporary)
         for _ in range(options.rounds):
             for engine in ("local", "ray"):
-                for verb in ("prepare", "export"):
-                    out = place / f"{verb}-{engine}"
-                    shutil.rmtree(out, ignore_errors=True)
-                    work = (
-                        partial(
-                            prepare_corpus,
-                            songs,
-                            out,
-                            workers=options.workers,
-                            engine=prepare_on_ray if engine == "ray" else None,
-                        )
-                        if verb == "prepare"
-                        else partial(
-                            export,
-                            ExportSettings(
-                                (options.model, str(place / "prepare-local")),
-                                str(out),
-                                engine=engine,
-                                threads=1 if engine == "ray" else options.workers,
-                                device="cpu",
-                                part_clips=128,
-                            ),
-                        )
-                    )
-                    seconds = timed(work)
+                for verb in VERBS:
+                    shutil.rmtree(place / f"{verb}-{engine}", ignore_errors=True)
+                    seconds = timed(work_of(verb, engine, songs, place, options))
                     best[verb, engine] = min(seconds, best.get((verb, engine), seconds))
         corpus = Corpus.open(place / "prepare-local")
         heard = float(corpus.meta["seconds"])
-        same = {
-            verb: files(place / f"{verb}-local") == files(place / f"{verb}-ray")
-            for verb in ("prepare", "export")
-        }
+        same = {verb: files(place / f"{verb}-local") == files(place / f"{verb}-ray") for verb in VERBS}
     rows = [
         [
             verb,
@@ -101,7 +98,7 @@ def main() -> None:
             f"{best[verb, 'local'] / best[verb, 'ray']:.2f}",
             "yes" if same[verb] else "no",
         ]
-        for verb in ("prepare", "export")
+        for verb in VERBS
     ]
     print(f"## Ray engine: {len(corpus)} songs, {heard / 60:.1f} minutes, {options.workers} CPUs\n")
     print(conditions())

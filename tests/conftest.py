@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -163,3 +165,16 @@ def alone(monkeypatch) -> None:
             yield number, result
 
     monkeypatch.setattr(build_module, "prepare_in_order", in_order)
+
+
+def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the object in a JSON file."""
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+@pytest.fixture
+def edit() -> Callable[[Path, Callable[[dict[str, Any]], object]], None]:
+    """What changes the object in a JSON file."""
+    return edit_json

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from audiomae.cluster.stream import PIECE_BYTES, join_cluster, pieces_of, stream
+from audiomae.cluster.stream import PIECE_BYTES, Piece, join_cluster, pieces_of, stream
 from audiomae.corpus.clips import clip_starts
 from audiomae.corpus.corpus import Corpus
 from audiomae.corpus.remote import StoredCorpus
@@ -72,16 +72,7 @@ def embed_on_ray(
         corpus = Corpus(corpus.folder.absolute(), corpus.meta, corpus.tracks)
     frames = embedder.config.clip_frames
     with join_cluster(address) as ray:
-        resources = ray.cluster_resources()
-        gpus = int(resources.get("GPU", 0)) if device != "cpu" else 0
-        if device == "cuda" and not gpus:
-            raise ConfigError("device cuda: no node of the Ray cluster has a GPU. Use --device cpu.")
-        if threads > resources.get("CPU", 0):
-            raise ConfigError(
-                f"threads {threads} is above the {resources.get('CPU', 0):g} CPUs of the Ray cluster; it "
-                "must fit into one node. Use less."
-            )
-        workers = gpus or int(resources["CPU"] // threads)
+        gpus, workers = _count_workers(ray.cluster_resources(), device, threads)
         pieces = stream(
             ray,
             [[number, part.start, part.stop] for number, part in enumerate(parts)],
@@ -97,16 +88,39 @@ def embed_on_ray(
                 "settings": (hop_frames, batch, precision, threads, "cuda" if gpus else "cpu"),
             },
         )
-        held = bytearray()
         with contextlib.closing(pieces):
-            for piece in pieces:
-                held += piece.data
-                if piece.header is None:
-                    continue
-                vectors = np.frombuffer(bytes(held), np.float32).reshape(piece.header["clips"], -1)
-                held.clear()
+            for number, vectors in _join(pieces):
                 on_clips(len(vectors))
-                yield _split(corpus, parts[piece.number], vectors, frames, hop_frames)
+                yield _split(corpus, parts[number], vectors, frames, hop_frames)
+
+
+def _count_workers(resources: Mapping[str, float], device: str, threads: int) -> tuple[int, int]:
+    """Return the GPUs that will be used and the workers that the cluster has room for.
+
+    Raises:
+        ConfigError: If it lacks what is asked for.
+    """
+    gpus = int(resources.get("GPU", 0)) if device != "cpu" else 0
+    if device == "cuda" and not gpus:
+        raise ConfigError("device cuda: no node of the Ray cluster has a GPU. Use --device cpu.")
+    if threads > resources.get("CPU", 0):
+        raise ConfigError(
+            f"threads {threads} is above the {resources.get('CPU', 0):g} CPUs of the Ray cluster; it "
+            "must fit into one node. Use less."
+        )
+    return gpus, gpus or int(resources["CPU"] // threads)
+
+
+def _join(pieces: Iterable[Piece]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield the number of each part and the vectors that its pieces hold."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece.data
+        if piece.header is None:
+            continue
+        vectors = np.frombuffer(bytes(held), np.float32).reshape(piece.header["clips"], -1)
+        held.clear()
+        yield piece.number, vectors
 
 
 def _split(

@@ -35,7 +35,7 @@ from audiomae.corpus.corpus import (
     read_rows,
 )
 from audiomae.corpus.meta import mel_from_json, shard_file
-from audiomae.disk.files import read_json, write_atomically, write_json
+from audiomae.disk.files import read_json, storage_errors, write_atomically, write_json
 from audiomae.errors import DataError, FingerprintError, MissingError, StorageError
 
 __all__ = ["CorpusWriter"]
@@ -291,15 +291,3 @@ def write_table(path: Path, rows: list[Row], schema: pa.Schema) -> None:
     """Write rows as Parquet, atomically."""
     with write_atomically(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary, compression="zstd")
-
-
-@contextlib.contextmanager
-def storage_errors(folder: Path) -> Iterator[None]:
-    """Turn what the disk refuses into a `StorageError`."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{folder}: cannot write ({error.strerror or error}). What was there before is intact; "
-            "free some space or name another folder, then run the same command again."
-        ) from error

@@ -15,10 +15,31 @@ from typing import Any
 
 from audiomae.errors import DataError, MissingError, StorageError
 
-__all__ = ["fingerprint_of", "inside", "locked", "read_json", "sweep", "write_atomically", "write_json"]
+__all__ = [
+    "fingerprint_of",
+    "inside",
+    "locked",
+    "read_json",
+    "storage_errors",
+    "sweep",
+    "write_atomically",
+    "write_json",
+]
 
 TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
 """Name of a file that `write_atomically` has not renamed yet, with the number of its process."""
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a `StorageError` that names the file or folder."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot write ({error.strerror or error}). What was there before is intact; "
+            "free some space or name another folder, then run the same command again."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -33,16 +54,12 @@ def write_atomically(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot write ({error.strerror or error}). What was there before is intact; "
-            "free some space or name another folder, then run the same command again."
-        ) from error
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb+") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

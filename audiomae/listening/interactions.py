@@ -72,48 +72,29 @@ class Interactions:
         alike = bool(len(given)) and bool((given == given[0]).all())
         earliest = 0 if when is None or not len(when) else int(when.min())
         span = 1 if when is None or not len(when) else int(when.max()) - earliest + 1
-        if span * len(user_ids) * len(track_ids) < 2**63:
-            # One number a row stands for time, user and track: a single sort, with little memory.
-            key = users.astype(np.int64)
-            key *= len(track_ids)
-            key += tracks
-            if when is not None:
-                key += (when - earliest) * (len(user_ids) * len(track_ids))
-            when_given = when is not None
-            del users, tracks, when
-            order = None if alike else np.argsort(key, kind="stable")
-            if order is None:
-                key.sort()
-            else:
-                key, given = key[order], given[order]
-            fresh = np.ones(len(key), dtype=bool)
-            np.not_equal(key[1:], key[:-1], out=fresh[1:])
-            if not fresh.all():
-                starts = np.flatnonzero(fresh)
-                if when_given:
-                    given = given[: len(starts)] if alike else np.maximum.reduceat(given, starts)
-                else:
-                    given = _sum_of(given, starts)
-                key = key[fresh]
-            tracks = (key % max(1, len(track_ids))).astype(np.int32)
-            key //= max(1, len(track_ids))
-            users = (key % max(1, len(user_ids))).astype(np.int32)
-            key //= max(1, len(user_ids))
-            key += earliest
-            return cls(user_ids, track_ids, users, tracks, None if times is None else key, given)
-        keys = (-given, tracks, users) if when is None else (-given, tracks, users, when)
-        order = np.lexsort(keys)
-        users, tracks, given = users[order], tracks[order], given[order]
-        kept = np.ones(len(users), dtype=bool)
-        kept[1:] = (users[1:] != users[:-1]) | (tracks[1:] != tracks[:-1])
-        if when is not None:
-            when = when[order]
-            kept[1:] |= when[1:] != when[:-1]
-            when = when[kept]
+        if span * len(user_ids) * len(track_ids) >= 2**63:
+            return cls(user_ids, track_ids, *_sort_columns(users, tracks, when, given))
+        # One number a row stands for time, user and track: a single sort, with little memory.
+        sizes = len(user_ids), len(track_ids)
+        key = _number_rows(users, tracks, None if when is None else when - earliest, sizes)
+        del users, tracks, when
+        if alike:
+            key.sort()
         else:
-            starts = np.flatnonzero(kept)
-            return cls(user_ids, track_ids, users[kept], tracks[kept], None, _sum_of(given, starts))
-        return cls(user_ids, track_ids, users[kept], tracks[kept], when, given[kept])
+            order = np.argsort(key, kind="stable")
+            key, given = key[order], given[order]
+        fresh = np.ones(len(key), dtype=bool)
+        np.not_equal(key[1:], key[:-1], out=fresh[1:])
+        if not fresh.all():
+            starts = np.flatnonzero(fresh)
+            if times is None:
+                given = _sum_of(given, starts)
+            else:
+                given = given[: len(starts)] if alike else np.maximum.reduceat(given, starts)
+            key = key[fresh]
+        users, tracks, key = _split_numbers(key, sizes)
+        key += earliest
+        return cls(user_ids, track_ids, users, tracks, None if times is None else key, given)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -186,6 +167,50 @@ class Interactions:
                 times = pa.nulls(rows, pa.int64()) if self.times is None else pa.array(self.times[part])
                 columns = [users.take(pa.array(self.users[part])), tracks.take(pa.array(self.tracks[part]))]
                 writer.write_table(pa.table([*columns, times, pa.array(self.weights[part])], schema=schema))
+
+
+def _number_rows(
+    users: NDArray[np.int32],
+    tracks: NDArray[np.int32],
+    times: NDArray[np.int64] | None,
+    sizes: tuple[int, int],
+) -> NDArray[np.int64]:
+    """One number a row, in the order of time, user and track; `sizes` is how many users and tracks there are."""
+    key = users.astype(np.int64)
+    key *= sizes[1]
+    key += tracks
+    if times is not None:
+        key += times * (sizes[0] * sizes[1])
+    return key
+
+
+def _split_numbers(
+    key: NDArray[np.int64], sizes: tuple[int, int]
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
+    """Users, tracks and times of such numbers, which become the times in place."""
+    tracks = (key % max(1, sizes[1])).astype(np.int32)
+    key //= max(1, sizes[1])
+    users = (key % max(1, sizes[0])).astype(np.int32)
+    key //= max(1, sizes[0])
+    return users, tracks, key
+
+
+def _sort_columns(
+    users: NDArray[np.int32],
+    tracks: NDArray[np.int32],
+    times: NDArray[np.int64] | None,
+    weights: NDArray[np.float32],
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64] | None, NDArray[np.float32]]:
+    """Sort plays and drop duplicates where one number cannot stand for a row."""
+    order = np.lexsort((-weights, tracks, users) if times is None else (-weights, tracks, users, times))
+    users, tracks, weights = users[order], tracks[order], weights[order]
+    kept = np.ones(len(users), dtype=bool)
+    kept[1:] = (users[1:] != users[:-1]) | (tracks[1:] != tracks[:-1])
+    if times is None:
+        return users[kept], tracks[kept], None, _sum_of(weights, np.flatnonzero(kept))
+    times = times[order]
+    kept[1:] |= times[1:] != times[:-1]
+    return users[kept], tracks[kept], times[kept], weights[kept]
 
 
 def _sum_of(weights: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:

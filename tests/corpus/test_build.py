@@ -1,77 +1,30 @@
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import soundfile
 import torch
 
 from audiomae.audio.decode import decode
 from audiomae.audio.mel import LogMel, MelSettings
-from audiomae.corpus import build as pipeline
 from audiomae.corpus import pool
-from audiomae.corpus.build import PrepareResult, prepare_corpus
+from audiomae.corpus.build import prepare_corpus
 from audiomae.corpus.corpus import Corpus
 from audiomae.corpus.song import TAGS, Song
-from audiomae.corpus.worker import Limits, prepare_song
+from audiomae.corpus.worker import Limits
 from audiomae.disk.files import locked
-from audiomae.errors import ConfigError, DataError, FingerprintError, StorageError
+from audiomae.errors import ConfigError, DataError, StorageError
 
 RATE = 16_000
 
 
-def write_song(path: Path, seed: int, seconds: float = 6.0, **kind: Any) -> Path:
-    """Write noise of its own colour; the same seed gives the same content."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(seed).normal(0, 0.1, round(seconds * RATE))
-    soundfile.write(path, noise.astype(np.float32), RATE, **({"subtype": "PCM_16"} | kind))
-    return path
-
-
-def prepare(folder: Path, out: Path, **settings: Any) -> PrepareResult:
-    songs = [Song(path) for path in sorted(folder.rglob("*")) if path.is_file()]
-    return prepare_corpus(songs, out, **({"workers": 2} | settings))
-
-
-def rejects(out: Path) -> dict[str, str]:
-    rows = pq.ParquetFile(out / "rejects.parquet").read().to_pylist()
-    return {Path(row["path"]).name: row["reason"] for row in rows}
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    found = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
-
-
-@pytest.fixture
-def songs(tmp_path) -> Path:
-    for number in range(6):
-        write_song(tmp_path / "songs" / f"{number}.wav", number)
-    return tmp_path / "songs"
-
-
-@pytest.fixture
-def decoded(monkeypatch) -> list[str]:
-    """Names of the files that are decoded, here instead of in other processes."""
-    names: list[str] = []
-
-    def in_order(jobs, _, mel, limits):
-        for number, job in enumerate(jobs):
-            names.append(job.path.name)
-            yield number, json.loads(json.dumps(prepare_song(job.path, job.mels, mel, limits)))
-
-    monkeypatch.setattr(pipeline, "prepare_in_order", in_order)
-    return names
-
-
 @pytest.mark.usefixtures("decoded")
-def test_a_corpus_holds_the_log_mels_of_its_songs_in_their_order(songs, tmp_path):
+def test_a_corpus_holds_the_log_mels_of_its_songs_in_their_order(prepare, songs, tmp_path):
     summary = prepare(songs, tmp_path / "out")
     corpus = Corpus.open(tmp_path / "out")
     assert (summary.tracks, summary.added, summary.kept, summary.songs) == (6, 6, 6, 6)
@@ -91,7 +44,7 @@ def test_a_corpus_holds_the_log_mels_of_its_songs_in_their_order(songs, tmp_path
     assert corpus.meta["decoders"][0]["soxr"]
 
 
-def test_the_number_of_workers_and_of_runs_changes_no_byte(songs, tmp_path):
+def test_the_number_of_workers_and_of_runs_changes_no_byte(prepare, files, songs, tmp_path):
     (songs / "35.wav").write_text("no audio")
     shutil.copy(songs / "1.wav", songs / "5b.wav")
     prepare(songs, tmp_path / "one", workers=1, shard_megabytes=0.2)
@@ -102,53 +55,8 @@ def test_the_number_of_workers_and_of_runs_changes_no_byte(songs, tmp_path):
     assert files(tmp_path / "one") == files(tmp_path / "three")
 
 
-def test_a_second_run_decodes_only_new_and_changed_songs(songs, tmp_path, decoded):
-    write_song(songs / "short.wav", 50, seconds=1)
-    prepare(songs, tmp_path / "out")
-    before = files(tmp_path / "out")
-    decoded.clear()
-    assert prepare(songs, tmp_path / "out").known == 7
-    assert decoded == []
-    assert files(tmp_path / "out") == before
-
-    write_song(songs / "2.wav", 99)
-    write_song(songs / "a new one.wav", 7)
-    summary = prepare(songs, tmp_path / "out")
-    assert sorted(decoded) == ["2.wav", "a new one.wav"]
-    assert (summary.added, summary.known, summary.tracks) == (2, 6, 7)
-    after = files(tmp_path / "out")
-    assert after["mels/shard-00000.npy"] == before["mels/shard-00000.npy"]
-    corpus = Corpus.open(tmp_path / "out")
-    assert [Path(path).name for path in corpus.tracks["path"].to_pylist()] == [
-        *("0.wav", "1.wav", "3.wav", "4.wav", "5.wav"),
-        *("2.wav", "a new one.wav"),
-    ]
-    assert corpus.mean == pytest.approx(
-        np.mean(np.concatenate([corpus.mels(track) for track in range(7)]).astype(np.float64)), rel=1e-9
-    )
-
-
-def test_a_second_run_need_not_name_the_songs_that_are_there(songs, tmp_path, decoded):
-    prepare(songs, tmp_path / "out")
-    summary = prepare_corpus([Song(write_song(tmp_path / "more.wav", 77))], tmp_path / "out")
-    assert (summary.tracks, summary.songs, summary.added) == (7, 1, 1)
-    assert decoded[-1] == "more.wav"
-
-
-def test_a_song_reached_by_another_spelling_of_its_path_is_the_same_song(
-    songs, tmp_path, monkeypatch, decoded
-):
-    prepare(songs, tmp_path / "out")
-    decoded.clear()
-    monkeypatch.chdir(songs)
-    same = [Song(Path("1.wav")), Song(Path("../songs/1.wav"))]
-    summary = prepare_corpus(same, tmp_path / "out")
-    assert decoded == []
-    assert (summary.songs, summary.known, summary.duplicates) == (1, 1, 0)
-
-
 @pytest.mark.usefixtures("decoded")
-def test_the_same_content_is_kept_once_and_the_other_named(songs, tmp_path):
+def test_the_same_content_is_kept_once_and_the_other_named(prepare, rejects, songs, tmp_path):
     pcm, _ = soundfile.read(songs / "0.wav", dtype="int16")
     soundfile.write(songs / "0 again.flac", pcm, RATE)
     summary = prepare(songs, tmp_path / "out")
@@ -157,18 +65,8 @@ def test_the_same_content_is_kept_once_and_the_other_named(songs, tmp_path):
     assert summary.kept == 7
 
 
-def test_a_duplicate_comes_in_when_what_it_repeats_has_changed(songs, tmp_path, decoded):
-    write_song(songs / "0 again.wav", 0)
-    prepare(songs, tmp_path / "out")
-    write_song(songs / "0 again.wav", 1234)
-    decoded.clear()
-    summary = prepare(songs, tmp_path / "out")
-    assert decoded == ["0 again.wav", "0.wav"]
-    assert (summary.tracks, summary.duplicates) == (7, 0)
-
-
 @pytest.mark.usefixtures("decoded")
-def test_names_given_by_the_source_stand_above_tags_and_ids_come_once(songs, tmp_path):
+def test_names_given_by_the_source_stand_above_tags_and_ids_come_once(write_song, rejects, songs, tmp_path):
     tagged = write_song(songs / "tagged.ogg", 60, format="OGG", subtype="VORBIS")
     import mutagen
 
@@ -196,29 +94,18 @@ def test_names_given_by_the_source_stand_above_tags_and_ids_come_once(songs, tmp
     assert prepare_corpus(again, tmp_path / "out").added == 1
 
 
-def test_new_names_for_known_songs_are_taken_without_decoding(songs, tmp_path, decoded):
-    prepare(songs, tmp_path / "out")
-    decoded.clear()
-    prepare_corpus([Song(songs / "1.wav", artist="Someone")], tmp_path / "out")
-    assert decoded == []
-    assert Corpus.open(tmp_path / "out").tracks["artist"].to_pylist() == ["", "Someone", "", "", "", ""]
-    prepare_corpus([Song(songs / "1.wav", track_id="named")], tmp_path / "out")
-    assert decoded == ["1.wav"]
-    assert Corpus.open(tmp_path / "out").track_ids[-1] == "named"
-
-
 @pytest.mark.usefixtures("decoded")
 @pytest.mark.parametrize(
     "name", ["ünïcode ☂ 音楽.wav", "a b'c\"d.wav", "-rf.wav", "$(x);[red].wav", "new\nline.wav"]
 )
-def test_any_file_name_is_taken(tmp_path, name):
+def test_any_file_name_is_taken(write_song, prepare, tmp_path, name):
     path = write_song(tmp_path / "songs" / name, 1)
     assert prepare(tmp_path / "songs", tmp_path / "out").tracks == 1
     assert Corpus.open(tmp_path / "out").tracks["path"].to_pylist() == [str(path)]
 
 
 @pytest.mark.usefixtures("decoded")
-def test_a_file_name_that_is_no_unicode_is_rejected_by_name(tmp_path):
+def test_a_file_name_that_is_no_unicode_is_rejected_by_name(write_song, rejects, tmp_path):
     raw = os.fsencode(tmp_path) + b"/caf\xe9.wav"
     shutil.move(write_song(tmp_path / "plain.wav", 1), raw)
     songs = [Song(Path(os.fsdecode(raw))), Song(write_song(tmp_path / "plain.wav", 2))]
@@ -226,7 +113,9 @@ def test_a_file_name_that_is_no_unicode_is_rejected_by_name(tmp_path):
     assert rejects(tmp_path / "out") == {"caf\\xe9.wav": "name: not valid UTF-8; rename the file"}
 
 
-def test_short_and_silent_songs_are_rejected_and_tried_again_under_other_limits(tmp_path, decoded):
+def test_short_and_silent_songs_are_rejected_and_tried_again_under_other_limits(
+    write_song, prepare, rejects, tmp_path, decoded
+):
     write_song(tmp_path / "songs" / "short.wav", 1, seconds=4.9)
     write_song(tmp_path / "songs" / "long.wav", 2, seconds=5.0)
     for name, offset in (("silent", 0.0), ("constant", 0.5)):
@@ -253,73 +142,7 @@ def test_short_and_silent_songs_are_rejected_and_tried_again_under_other_limits(
     assert len(Corpus.open(tmp_path / "out")) == 3
 
 
-def test_what_one_decoder_refused_is_tried_again_with_another(tmp_path, decoded, monkeypatch):
-    (tmp_path / "songs").mkdir()
-    (tmp_path / "songs" / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(200))
-    prepare(tmp_path / "songs", tmp_path / "out")
-    prepare(tmp_path / "songs", tmp_path / "out")
-    assert decoded == ["a.m4a"]
-    monkeypatch.setattr(pipeline, "decoder_versions", lambda: {"av": "99"})
-    prepare(tmp_path / "songs", tmp_path / "out")
-    prepare(tmp_path / "songs", tmp_path / "out")
-    assert decoded == ["a.m4a"] * 2
-
-
-@pytest.mark.parametrize(
-    "reason",
-    [
-        "unreadable: Permission denied",
-        "no memory: decoding it takes more than there is",
-        "time-out: not decoded within 60 minutes",
-        "decoder crashed: SIGKILL, twice",
-        "no such file",
-        "fetch: no answer",
-    ],
-)
-@pytest.mark.usefixtures("alone")
-def test_a_passing_fault_is_tried_again_at_the_next_run(tmp_path, monkeypatch, reason):
-    (tmp_path / "songs").mkdir()
-    write_song(tmp_path / "songs" / "a.wav", 1)
-    with monkeypatch.context() as patched:
-        patched.setattr(pool, "prepare_song", lambda *_: {"reason": reason})
-        prepare(tmp_path / "songs", tmp_path / "out")
-    assert rejects(tmp_path / "out") == {"a.wav": reason}
-    assert prepare(tmp_path / "songs", tmp_path / "out").tracks == 1
-    assert rejects(tmp_path / "out") == {}
-
-
-def test_a_rejected_file_is_not_tried_again_until_it_changes(tmp_path, decoded):
-    (tmp_path / "songs").mkdir()
-    (tmp_path / "songs" / "a.wav").write_text("no audio")
-    prepare(tmp_path / "songs", tmp_path / "out")
-    prepare(tmp_path / "songs", tmp_path / "out")
-    assert decoded == ["a.wav"]
-    write_song(tmp_path / "songs" / "a.wav", 1)
-    assert prepare(tmp_path / "songs", tmp_path / "out").rejected == {}
-    assert rejects(tmp_path / "out") == {}
-
-
-@pytest.mark.usefixtures("decoded")
-def test_a_file_that_is_gone_is_rejected_if_new_and_kept_if_known(songs, tmp_path):
-    prepare(songs, tmp_path / "out")
-    named = [Song(path) for path in sorted(songs.iterdir())]
-    (songs / "1.wav").unlink()
-    assert prepare(songs, tmp_path / "out").tracks == 6
-    assert prepare_corpus(named, tmp_path / "out").tracks == 6
-    prepare_corpus([Song(tmp_path / "never.wav")], tmp_path / "out")
-    assert rejects(tmp_path / "out") == {"never.wav": "no such file"}
-
-
-@pytest.mark.usefixtures("decoded")
-def test_other_mel_settings_are_refused_and_leave_the_corpus_alone(songs, tmp_path):
-    prepare(songs, tmp_path / "out")
-    before = files(tmp_path / "out")
-    with pytest.raises(FingerprintError, match=r"made with mel\.mels 80, not 64"):
-        prepare(songs, tmp_path / "out", mel=MelSettings(mels=64))
-    assert files(tmp_path / "out") == before
-
-
-def test_two_runs_into_one_folder_at_a_time_are_refused(songs, tmp_path):
+def test_two_runs_into_one_folder_at_a_time_are_refused(prepare, songs, tmp_path):
     with locked(tmp_path / "out"), pytest.raises(DataError, match="another audiomae process is writing here"):
         prepare(songs, tmp_path / "out")
 
@@ -328,13 +151,15 @@ def test_two_runs_into_one_folder_at_a_time_are_refused(songs, tmp_path):
     ("settings", "message"),
     [({"workers": -1}, "workers is -1"), ({"shard_megabytes": 0}, "shard_megabytes is 0")],
 )
-def test_settings_out_of_range_are_refused(songs, tmp_path, settings, message):
+def test_settings_out_of_range_are_refused(prepare, songs, tmp_path, settings, message):
     with pytest.raises(ConfigError, match=message):
         prepare(songs, tmp_path / "out", **settings)
 
 
 @pytest.mark.usefixtures("alone")
-def test_a_full_disk_is_one_line_and_leaves_the_corpus_as_it_was(songs, tmp_path, monkeypatch):
+def test_a_full_disk_is_one_line_and_leaves_the_corpus_as_it_was(
+    write_song, prepare, files, songs, tmp_path, monkeypatch
+):
     prepare(songs, tmp_path / "out")
     before = files(tmp_path / "out")
     write_song(songs / "new.wav", 70)

@@ -6,12 +6,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from audiomae.errors import ConfigError, DataError, MissingError
 from audiomae.listening.tables import (
@@ -36,17 +33,7 @@ def table(tmp_path: Path) -> Path:
     return tmp_path / "plays.csv"
 
 
-def rows_of(plays: Interactions) -> list[tuple[str, str, int | None, float]]:
-    times = [None] * len(plays) if plays.times is None else plays.times.tolist()
-    return [
-        (plays.user_ids[user], plays.track_ids[track], time, weight)
-        for user, track, time, weight in zip(
-            plays.users, plays.tracks, times, plays.weights.tolist(), strict=True
-        )
-    ]
-
-
-def test_rows_are_sorted_by_time_user_and_track_and_duplicates_kept_once(table):
+def test_rows_are_sorted_by_time_user_and_track_and_duplicates_kept_once(rows_of, table):
     plays = read(table, "user_id,track_id,timestamp,weight\nb,y,7,1\na,y,7,1\na,x,9,1\na,y,7,3\na,y,3,1\n")
     assert plays.user_ids == ["a", "b"]
     assert plays.track_ids == ["x", "y"]
@@ -152,70 +139,6 @@ def test_what_is_no_table_is_refused_by_name(tmp_path, table):
         TableSettings("x.csv", least_played_ratio=2)
 
 
-plays_of = st.lists(
-    st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 9), st.sampled_from([1.0, 2.0])),
-    min_size=1,
-)
-
-
-@settings(max_examples=50, deadline=None)
-@given(plays_of, st.booleans())
-def test_the_order_of_the_rows_does_not_matter(rows, timed):
-    users, tracks, times, weights = (np.array(column) for column in zip(*rows, strict=True))
-    names = ["e", "d", "c", "b", "a"]
-    one = Interactions.build(names, names, users, tracks, times if timed else None, weights)
-    two = Interactions.build(
-        names, names, users[::-1], tracks[::-1], times[::-1] if timed else None, weights[::-1]
-    )
-    assert one.fingerprint == two.fingerprint
-    keys = {(names[u], names[t], time if timed else None) for u, t, time, _ in rows}
-    assert sorted(row[:3] for row in rows_of(one)) == sorted(keys)
-    assert rows_of(one) == sorted(rows_of(one), key=lambda row: (row[2] or 0, row[0], row[1]))
-
-
-def small() -> Interactions:
-    return Interactions.build(
-        ["a", "b"],
-        ["x", "y", "z"],
-        np.array([0, 0, 1]),
-        np.array([0, 2, 2]),
-        np.array([5, 6, 7]),
-        np.array([1, 2, 4]),
-    )
-
-
-def test_aligning_gives_places_in_the_list_and_drops_other_tracks():
-    plays = small().align(["w", "x", "y"], ["0", "a", "b"])
-    assert plays.tracks.tolist() == [1]
-    assert plays.users.tolist() == [1]
-    assert plays.user_ids == ["0", "a", "b"]
-    assert len(small().align(["nothing"])) == 0
-    with pytest.raises(DataError, match="is not sorted, or names one twice"):
-        small().align(["y", "x"])
-
-
-def test_pairs_sum_the_weights_of_a_user_and_a_track():
-    plays = Interactions.build(["a"], ["x", "y"], np.zeros(3, int), np.array([1, 1, 1]), np.array([1, 2, 3]))
-    assert plays.pairs().toarray().tolist() == [[0, 3]]
-
-
-def test_selecting_keeps_order_and_vocabulary():
-    assert small().select(np.array([2, 0])).times.tolist() == [5, 7]
-    assert small().select(np.array([False, True, False])).track_ids == ["x", "y", "z"]
-
-
-@pytest.mark.parametrize("timed", [True, False])
-def test_what_is_written_is_read_again(tmp_path, timed):
-    plays = small()
-    if not timed:
-        plays = Interactions.build(plays.user_ids, plays.track_ids, plays.users, plays.tracks)
-    plays.write(tmp_path / "plays.parquet")
-    again = read_interactions(TableSettings(str(tmp_path / "plays.parquet")))
-    assert rows_of(again) == rows_of(plays)
-    columns = pq.read_schema(tmp_path / "plays.parquet")
-    assert columns.names == ["user_id", "track_id", "timestamp", "weight"]
-
-
 def test_users_are_sorted_with_the_id_first_and_empty_cells_null(tmp_path):
     (tmp_path / "users.csv").write_text("age,user_id,country\n31,b,DE\n,a,\n")
     users = read_users(tmp_path / "users.csv")
@@ -259,7 +182,7 @@ def parquet(path: Path, **columns: object) -> TableSettings:
 @pytest.mark.parametrize(
     "kind", [pa.string_view(), pa.large_string(), pa.dictionary(pa.int32(), pa.large_string())]
 )
-def test_ids_of_every_kind_of_text_are_read(tmp_path, kind):
+def test_ids_of_every_kind_of_text_are_read(rows_of, tmp_path, kind):
     ids = pa.array(["a", "b", "a"]).cast(pa.string()).cast(kind)
     plays = read_interactions(parquet(tmp_path / "p.parquet", user_id=ids, track_id=ids, event=ids))
     assert rows_of(plays) == [("a", "a", None, 2), ("b", "b", None, 1)]
@@ -275,7 +198,7 @@ def test_decimal_ids_are_their_digits(tmp_path, scale, cells):
     assert read_users(tmp_path / "p.parquet")["user_id"].to_pylist() == ["10", "9" if scale == 0 else "9.5"]
 
 
-def test_sparks_folder_of_parts_is_one_table(tmp_path):
+def test_sparks_folder_of_parts_is_one_table(rows_of, tmp_path):
     folder = tmp_path / "plays"
     folder.mkdir()
     for number, user in enumerate("ba"):
@@ -317,22 +240,12 @@ def test_words_for_nothing_are_missing_numbers_and_ids_like_any_other(table, wor
     assert rows == {word: (None, None), "b": (20, "NA")}
 
 
-def test_rows_without_times_are_plays_and_their_weights_are_summed(table):
+def test_rows_without_times_are_plays_and_their_weights_are_summed(rows_of, table):
     plays = read(table, "user_id,track_id,weight\na,x,1\na,x,2\nb,x,5\na,x,3\na,x,4\n")
     assert rows_of(plays) == [("a", "x", None, 10), ("b", "x", None, 5)]
     assert rows_of(read(table, "user_id,track_id\na,x\na,x\na,x\n")) == [("a", "x", None, 3)]
     timed = read(table, "user_id,track_id,timestamp,weight\na,x,1,1\na,x,1,4\n")
     assert rows_of(timed) == [("a", "x", 1, 4)]
-
-
-def test_sums_do_not_depend_on_how_many_ids_there_are():
-    users, tracks = np.array([0, 1, 0]), np.array([1, 0, 1])
-    few = Interactions.build(["a", "b"], ["x", "y"], users, tracks, weights=np.array([1.5, 2, 3]))
-    names = [f"{number:08d}" for number in range(4)]
-    assert few.weights.tolist() == [4.5, 2]
-    assert Interactions.build(
-        names, names, users, tracks, weights=np.array([1.5, 2, 3])
-    ).weights.tolist() == [4.5, 2]
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,11 @@ import pytest
 
 from audiomae.doors import core_of, settings_of
 from audiomae.listening.tables import TableSettings
+from audiomae.model.config import ModelSettings
 from audiomae.recommend.splits import SplitSettings
 from audiomae.recommend.towers.features import FeatureSettings
 from audiomae.training.settings import LoopSettings
+from audiomae.verbs.pretrain import PretrainSettings
 
 DAY = 86_400
 
@@ -89,3 +91,20 @@ def own_tastes(tastes: str, tmp_path: Path) -> str:
     """A copy of it, to be changed."""
     shutil.copytree(tastes, tmp_path / "own")
     return str(tmp_path / "own")
+
+
+TINY = ModelSettings(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
+
+
+def config_of_pretraining(corpus: Path, out: Path, *, steps: int = 6, **changes) -> PretrainSettings:
+    """Settings of a short run."""
+    loop = {"batch": 8, "threads": 1, "log_every": 2, "evaluate_every": 4, "checkpoint_every": 2}
+    loop |= changes.pop("train", {})
+    settings = {"model": TINY, "train": LoopSettings(**loop), **changes}
+    return PretrainSettings(corpus=str(corpus), out=str(out), steps=steps, **settings)
+
+
+@pytest.fixture
+def config() -> Callable[..., PretrainSettings]:
+    """What gives the settings of a short pretraining run on a corpus, into a folder."""
+    return config_of_pretraining

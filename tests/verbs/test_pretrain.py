@@ -18,27 +18,13 @@ import torch
 import yaml
 
 import audiomae
-from audiomae.cli.main import main, read_settings
-from audiomae.corpus.corpus import Corpus
 from audiomae.disk.tensors import read_tensors, write_tensors
-from audiomae.errors import ConfigError, DivergedError, FingerprintError, MissingError, StorageError
-from audiomae.model.config import ModelSettings
-from audiomae.model.overrides import ModelOverrides
+from audiomae.errors import DivergedError, FingerprintError, MissingError, StorageError
 from audiomae.pretraining.augmentation import AugmentSettings
 from audiomae.pretraining.settings import PairSettings
 from audiomae.pretraining.task import MaskedTask
-from audiomae.pretraining.trained import sizes_of_run
 from audiomae.training.settings import LoopSettings
-from audiomae.verbs.pretrain import PretrainSettings, _identity, pretrain
-
-TINY = ModelSettings(width=32, depth=2, heads=2, decoder_width=16, decoder_depth=1, decoder_heads=2)
-
-
-def config(corpus: Path, out: Path, *, steps: int = 6, **changes) -> PretrainSettings:
-    loop = {"batch": 8, "threads": 1, "log_every": 2, "evaluate_every": 4, "checkpoint_every": 2}
-    loop |= changes.pop("train", {})
-    settings = {"model": TINY, "train": LoopSettings(**loop), **changes}
-    return PretrainSettings(corpus=str(corpus), out=str(out), steps=steps, **settings)
+from audiomae.verbs.pretrain import PretrainSettings, pretrain
 
 
 def files_that_must_match(run: Path) -> dict[str, bytes]:
@@ -50,7 +36,7 @@ def lines_of(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_run_folder_holds_all_that_inference_needs(small_corpus, tmp_path, capsys):
+def test_a_run_folder_holds_all_that_inference_needs(config, small_corpus, tmp_path, capsys):
     result = pretrain(config(small_corpus, tmp_path / "run"))
     assert (result.run, result.steps, result.finished) == (str(tmp_path / "run"), 6, True)
     assert (result.stopped_by, result.already_complete, result.profile) == (None, False, None)
@@ -66,7 +52,7 @@ def test_a_run_folder_holds_all_that_inference_needs(small_corpus, tmp_path, cap
     assert steps == [2, 4, 4, 6, 6]
 
 
-def test_the_learned_model_beats_guessing_the_mean_on_held_out_tracks(small_corpus, tmp_path):
+def test_the_learned_model_beats_guessing_the_mean_on_held_out_tracks(config, small_corpus, tmp_path):
     faster = {"batch": 16, "learning_rate": 3e-3}
     scores = pretrain(config(small_corpus, tmp_path / "run", steps=60, train=faster)).metrics
     assert scores is not None
@@ -76,7 +62,9 @@ def test_the_learned_model_beats_guessing_the_mean_on_held_out_tracks(small_corp
 
 
 @pytest.mark.parametrize("pairs", [PairSettings(weight=0.0), PairSettings(weight=0.5)])
-def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(small_corpus, tmp_path, power_cut, pairs):
+def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(
+    config, small_corpus, tmp_path, power_cut, pairs
+):
     pretrain(config(small_corpus, tmp_path / "whole", pairs=pairs))
     with power_cut(MaskedTask, 5):
         pretrain(config(small_corpus, tmp_path / "cut", pairs=pairs))
@@ -85,7 +73,7 @@ def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(small_corpus, tmp_p
     assert files_that_must_match(tmp_path / "cut") == files_that_must_match(tmp_path / "whole")
 
 
-def test_running_a_finished_run_again_changes_nothing(small_corpus, tmp_path):
+def test_running_a_finished_run_again_changes_nothing(config, small_corpus, tmp_path):
     first = pretrain(config(small_corpus, tmp_path / "run"))
     before = files_that_must_match(tmp_path / "run")
     again = pretrain(config(small_corpus, tmp_path / "run"))
@@ -103,7 +91,7 @@ def test_running_a_finished_run_again_changes_nothing(small_corpus, tmp_path):
     ],
     ids=["reconstruction", "clip-level term", "changed clips, two masks", "muon"],
 )
-def test_accumulating_gives_the_step_of_the_whole_batch(small_corpus, tmp_path, changes):
+def test_accumulating_gives_the_step_of_the_whole_batch(config, small_corpus, tmp_path, changes):
     tensors, losses = [], []
     optimizer = changes.get("optimizer", "adamw")
     changes = {name: value for name, value in changes.items() if name != "optimizer"}
@@ -121,7 +109,7 @@ def test_accumulating_gives_the_step_of_the_whole_batch(small_corpus, tmp_path, 
 
 @pytest.mark.processes
 @pytest.mark.parametrize(("parts", "optimizer"), [(1, "adamw"), (2, "adamw"), (1, "muon")])
-def test_two_processes_train_as_one_does(small_corpus, tmp_path, parts, optimizer):
+def test_two_processes_train_as_one_does(config, small_corpus, tmp_path, parts, optimizer):
     weight = 0.5
     settings = config(
         small_corpus,
@@ -154,7 +142,7 @@ def _plain(settings: PretrainSettings) -> dict:
 
 
 @pytest.mark.processes
-def test_kill_nine_at_a_random_moment_loses_nothing(small_corpus, tmp_path):
+def test_kill_nine_at_a_random_moment_loses_nothing(config, small_corpus, tmp_path):
     settings = config(small_corpus, tmp_path / "killed", steps=30)
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(_plain(settings)))
     command = [sys.executable, "-m", "audiomae", "pretrain", "--config", str(tmp_path / "run.yaml")]
@@ -171,7 +159,7 @@ def test_kill_nine_at_a_random_moment_loses_nothing(small_corpus, tmp_path):
     assert files_that_must_match(tmp_path / "killed") == files_that_must_match(tmp_path / "whole")
 
 
-def test_other_settings_in_the_same_folder_are_refused(small_corpus, tmp_path):
+def test_other_settings_in_the_same_folder_are_refused(config, small_corpus, tmp_path):
     pretrain(config(small_corpus, tmp_path / "run", steps=2))
     with pytest.raises(
         FingerprintError,
@@ -180,7 +168,7 @@ def test_other_settings_in_the_same_folder_are_refused(small_corpus, tmp_path):
         pretrain(config(small_corpus, tmp_path / "run", steps=3, ratio=0.6))
 
 
-def test_a_cut_checkpoint_is_named(small_corpus, tmp_path):
+def test_a_cut_checkpoint_is_named(config, small_corpus, tmp_path):
     pretrain(config(small_corpus, tmp_path / "run", steps=2))
     weights = tmp_path / "run" / "checkpoints" / "step-00000002" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
@@ -190,7 +178,7 @@ def test_a_cut_checkpoint_is_named(small_corpus, tmp_path):
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint(
-    small_corpus, tmp_path, monkeypatch
+    config, small_corpus, tmp_path, monkeypatch
 ):
     loss = MaskedTask.loss
     calls = []
@@ -209,7 +197,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint(
         assert bool(value.isfinite().all()), name
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(small_corpus, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(config, small_corpus, tmp_path, monkeypatch):
     from audiomae.training import checkpoint
 
     def full(path, tensors):
@@ -224,7 +212,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(small_corpus, tmp_pa
 
 
 @pytest.mark.processes
-def test_terminate_saves_and_the_same_command_goes_on(small_corpus, tmp_path):
+def test_terminate_saves_and_the_same_command_goes_on(config, small_corpus, tmp_path):
     slow = {"checkpoint_every": 1000, "evaluate_every": 1000}
     settings = config(small_corpus, tmp_path / "run", steps=150, train=slow)
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(_plain(settings)))
@@ -248,14 +236,9 @@ def test_terminate_saves_and_the_same_command_goes_on(small_corpus, tmp_path):
     assert files_that_must_match(tmp_path / "run") == files_that_must_match(tmp_path / "whole")
 
 
-def test_minutes_end_a_run_by_the_clock(small_corpus, tmp_path):
-    settings = PretrainSettings(
-        corpus=str(small_corpus),
-        out=str(tmp_path / "run"),
-        minutes=0.02,
-        model=TINY,
-        train=LoopSettings(batch=8, threads=1),
-    )
+def test_minutes_end_a_run_by_the_clock(config, small_corpus, tmp_path):
+    settings = config(small_corpus, tmp_path / "run", steps=None, minutes=0.02)
+    settings = dataclasses.replace(settings, train=LoopSettings(batch=8, threads=1))
     started = time.monotonic()
     progress = Heard()
     result = pretrain(settings, progress=progress)
@@ -279,83 +262,3 @@ class Heard:
 
     def update(self, done, note=""):  # noqa: ARG002
         self.shares.append(done)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"steps": None}, "give either --steps or --minutes"),
-        ({"ratio": 0.999}, "ratio 0.999 masks 31 of 31 columns"),
-        ({"held_out": 1.5}, "held_out is 1.5"),
-        ({"layer": 9}, "layer 9 is beyond the encoder's 2 blocks"),
-        ({"size": "base", "model": ModelOverrides(heads=5)}, "model.heads 5 does not divide the width 768"),
-        ({"masks": 0}, "masks is 0; it must be at least 1"),
-        (
-            {"pairs": PairSettings(weight=1.0), "train": {"batch": 2}},
-            "takes 4 clips or more",
-        ),
-        ({"train": {"batch": 9, "accumulate": 2}}, "batch 9 cannot be cut into 2 equal parts"),
-    ],
-)
-def test_settings_that_do_not_fit_are_refused(small_corpus, tmp_path, changes, message):
-    with pytest.raises(ConfigError, match=message):
-        config(small_corpus, tmp_path / "run", **changes)
-
-
-TINIER = {"width": 32, "depth": 1, "heads": 2, "decoder_width": 16, "decoder_depth": 1, "decoder_heads": 2}
-
-
-def test_the_model_takes_the_mel_bands_of_the_corpus(wide_corpus, tmp_path):
-    settings = config(wide_corpus, tmp_path / "run", steps=1, model=ModelOverrides(**TINIER))
-    assert pretrain(settings).finished
-    assert audiomae.load(tmp_path / "run").config.mels == 96
-    written = yaml.safe_load((tmp_path / "run" / "pretrain.yaml").read_text())
-    assert written["model"] == {**vars(ModelSettings()), **TINIER, "mels": 96}
-    # With the bands said, and from the file that the run has written down, it is the same run.
-    for model in (ModelOverrides(**TINIER, mels=96), ModelOverrides(**written["model"])):
-        same = config(wide_corpus, tmp_path / "run", steps=1, model=model)
-        assert pretrain(same).already_complete
-
-
-def test_other_mel_bands_than_the_corpus_has_are_refused(wide_corpus, tmp_path):
-    settings = config(wide_corpus, tmp_path / "run", steps=1, model=ModelOverrides(mels=80))
-    with pytest.raises(ConfigError, match=r"has 96 mel bands, but model\.mels is 80\. Leave out"):
-        pretrain(settings)
-
-
-def test_a_named_size_is_a_base_for_single_settings(small_corpus, tmp_path):
-    words = ["--corpus", str(small_corpus), "--steps", "1", "--size", "base"]
-    sizes = read_settings("pretrain", [*words, "--model.clip_frames", "992", "--model.depth", "2"]).sizes()
-    assert (sizes.width, sizes.clip_frames, sizes.depth, sizes.projection) == (768, 992, 2, 128)
-    (tmp_path / "base.yaml").write_text("size: base\nmodel:\n  decoded: 0.5\n")
-    sizes = read_settings("pretrain", ["--config", str(tmp_path / "base.yaml"), *words[:4]]).sizes()
-    assert (sizes.width, sizes.decoded) == (768, 0.5)
-
-
-def test_run_folders_of_a_named_size_are_known_by_what_they_were_begun_with(small_corpus):
-    """As they were written down when a named size and single sizes could not be given together."""
-    corpus = Corpus.open(small_corpus)
-    old = {"size": "small", "model": vars(ModelSettings())}
-    for model in (ModelOverrides(), ModelOverrides(depth=12), ModelOverrides(**old["model"])):
-        _, kept = _identity(config(small_corpus, Path("run"), size="small", model=model), corpus, None)
-        assert {name: kept[name] for name in old} == old
-    deeper = config(small_corpus, Path("run"), size="small", model=ModelOverrides(depth=3))
-    _, kept = _identity(deeper, corpus, None)
-    assert kept["size"] is None
-    assert (kept["model"]["width"], kept["model"]["depth"]) == (384, 3)
-    assert sizes_of_run({**kept, "size": None}) == deeper.sizes()
-
-
-def test_an_unknown_key_in_the_yaml_is_a_usage_error(small_corpus, tmp_path, capsys):
-    (tmp_path / "run.yaml").write_text(f"corpus: {small_corpus}\nsteps: 2\nlearning: 3\n")
-    with pytest.raises(SystemExit) as stopped:
-        main(["pretrain", "--config", str(tmp_path / "run.yaml")])
-    assert stopped.value.code == 2
-    assert "learning" in capsys.readouterr().err
-
-
-def test_a_folder_that_is_no_corpus_is_one_line_and_exit_1(tmp_path, capsys):
-    assert main(["pretrain", "--corpus", str(tmp_path), "--steps", "1"]) == 1
-    said = capsys.readouterr().err.strip()
-    assert said.count("\n") == 0
-    assert "corpus.json: no such file" in said

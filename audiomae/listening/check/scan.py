@@ -79,17 +79,11 @@ def scan_interactions(
     """
     scan = InteractionScan()
     present = [name for name in KNOWN if name in table.columns]
-    for name in NEEDED:
-        if name not in present:
-            close = ", ".join(table.columns)
-            findings.add(table.path, name, "is missing", f"The table has {close}; rename the right one.")
-    for name, needs in (("event", bool(events)), ("played_ratio", least_played_ratio > 0)):
-        if needs and name not in present:
-            way_out = f"Drop the setting that asks for it, or add the column {name}."
-            findings.add(table.path, name, "is missing", way_out)
+    settings = {"event": bool(events), "played_ratio": least_played_ratio > 0}
+    _note_missing(table, findings, [name for name, is_asked in settings.items() if is_asked])
     if not set(NEEDED) <= set(present):
         return scan
-    parts: list[tuple[NDArray[np.generic], ...]] = []
+    parts: list[list[NDArray[Any]]] = []
     timeless = _Timeless()
     now = time.time() if now is None else now
     for first, batch in table.batches(present):
@@ -103,18 +97,12 @@ def scan_interactions(
             keep &= columns.ratios >= least_played_ratio
         kept = columns.users, columns.tracks, columns.weights.astype(np.float32), columns.times
         places = first + np.flatnonzero(keep) if with_places else np.zeros(0, np.int64)
-        parts.append((*(array[keep] for array in kept), places))
+        parts.append([*(array[keep] for array in kept), places])
     for line, cells in table.broken:
         what = f"has {cells} cells where the header has {len(table.columns)}"
         findings.add(table.path, "", what, "Correct the row, or drop it.", [(f"line {line}", "it")])
     if parts:
-        joined: list[NDArray[Any]] = []
-        for column in range(5):
-            joined.append(np.concatenate([part[column] for part in parts]))
-            parts = [
-                (*part[:column], part[-1][:0], *part[column + 1 :]) for part in parts
-            ]  # free what is joined
-        scan.user_codes, scan.track_codes, scan.weights, times, scan.places = joined
+        scan.user_codes, scan.track_codes, scan.weights, times, scan.places = _join(parts)
         if timeless.count < timeless.seen and "timestamp" in present:
             scan.times = times
             if timeless.count:
@@ -124,6 +112,26 @@ def scan_interactions(
                 example = [(timeless.place, "''")]
                 findings.add(table.path, "timestamp", "is empty", way_out, example, count=timeless.count)
     return scan
+
+
+def _note_missing(table: TableFile, findings: Findings, asked: list[str]) -> None:
+    """Note columns that are not there: those that every table needs, and those that settings ask for."""
+    for name in NEEDED:
+        if name not in table.columns:
+            close = ", ".join(table.columns)
+            findings.add(table.path, name, "is missing", f"The table has {close}; rename the right one.")
+    for name in asked:
+        if name not in table.columns:
+            way_out = f"Drop the setting that asks for it, or add the column {name}."
+            findings.add(table.path, name, "is missing", way_out)
+
+
+def _join(parts: list[list[NDArray[Any]]]) -> list[NDArray[Any]]:
+    """Join the columns of all batches; each batch's columns are freed on the way."""
+    joined: list[NDArray[Any]] = []
+    while parts[0]:
+        joined.append(np.concatenate([part.pop(0) for part in parts]))
+    return joined
 
 
 @dataclass
@@ -169,20 +177,7 @@ def _clean(
     present, keep = keep, keep & (codes["user_id"] >= 0) & (codes["track_id"] >= 0)
     times = np.zeros(rows, dtype=np.int64)
     if "timestamp" in names:
-        if pa.types.is_float32(batch["timestamp"].type) or pa.types.is_float16(batch["timestamp"].type):
-            what = f"{batch['timestamp'].type} keeps a time of today to 128 seconds only"
-            way_out = "Write the column as whole numbers."
-            findings.add(table.path, "timestamp", what, way_out, count=rows, error=False)
-        times, empty, bad = parse_times(batch["timestamp"])
-        empty, bad = empty & present, bad & present
-        shown = partial(_cell, batch, "timestamp")
-        way_out = "Give seconds since 1970-01-01 UTC, or ISO text such as 2024-05-01T12:00:00."
-        findings.rows(table, first, "timestamp", bad, shown, "is no time", way_out)
-        check_times(findings, table, first, "timestamp", times, shown, now)
-        timeless.seen += int(present.sum())
-        if empty.any() and not timeless.count:
-            timeless.place = table.place(first + int(np.flatnonzero(empty)[0]))
-        timeless.count += int(empty.sum())
+        times, bad = _clean_times(table, first, batch, findings, present, timeless, now)
         keep &= ~bad
     numbers = {"weight": np.ones(rows), "played_ratio": np.ones(rows)}
     for name, highest in (("weight", np.inf), ("played_ratio", 1.0)):
@@ -207,6 +202,34 @@ def _clean(
             scan.events[event] = scan.events.get(event, 0) + entry["counts"].as_py()
     columns = _Columns(codes["user_id"], codes["track_id"], times, numbers["weight"], numbers["played_ratio"])
     return keep, columns
+
+
+def _clean_times(
+    table: TableFile,
+    first: int,
+    batch: pa.RecordBatch,
+    findings: Findings,
+    present: NDArray[np.bool_],
+    timeless: _Timeless,
+    now: float,
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Parse the times of a batch, note their problems, and say which are none."""
+    column = batch["timestamp"]
+    if pa.types.is_float32(column.type) or pa.types.is_float16(column.type):
+        what = f"{column.type} keeps a time of today to 128 seconds only"
+        way_out = "Write the column as whole numbers."
+        findings.add(table.path, "timestamp", what, way_out, count=batch.num_rows, error=False)
+    times, empty, bad = parse_times(column)
+    empty, bad = empty & present, bad & present
+    shown = partial(_cell, batch, "timestamp")
+    way_out = "Give seconds since 1970-01-01 UTC, or ISO text such as 2024-05-01T12:00:00."
+    findings.rows(table, first, "timestamp", bad, shown, "is no time", way_out)
+    check_times(findings, table, first, "timestamp", times, shown, now)
+    timeless.seen += int(present.sum())
+    if empty.any() and not timeless.count:
+        timeless.place = table.place(first + int(np.flatnonzero(empty)[0]))
+    timeless.count += int(empty.sum())
+    return times, bad
 
 
 def _blank(batch: pa.RecordBatch) -> NDArray[np.bool_]:
