@@ -178,7 +178,7 @@ def full(*_: object) -> dict[str, Any]:
     raise OSError(28, "No space left on device")
 
 
-def test_mel_settings_in_whole_numbers_are_those_that_the_corpus_is_opened_with(songs, tmp_path):
+def test_mel_settings_in_whole_numbers_are_those_that_the_corpus_is_opened_with(prepare, songs, tmp_path):
     mel = MelSettings(sample_rate=8_000, n_fft=512, hop_samples=80, mels=40, low_hz=50, high_hz=4_000)
     assert prepare(songs, tmp_path / "out", mel=mel, workers=1).tracks == len(Corpus.open(tmp_path / "out"))
     assert Corpus.open(tmp_path / "out").mel == mel
