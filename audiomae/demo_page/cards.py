@@ -10,13 +10,10 @@ from audiomae.probing.collection import LEAST_TRACKS, LEAST_TRACKS_AN_ANSWER, ME
 from audiomae.recommend.evaluation.bootstrap import Interval
 
 __all__ = [
-    "LEAST_COLD",
-    "LEAST_LISTENERS",
     "LEAST_SONGS",
     "LIST",
     "NEW_LIST",
     "card_of_judgement",
-    "card_of_lists",
     "cards_of_evaluation",
 ]
 

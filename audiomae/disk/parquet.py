@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from audiomae.errors import DataError, MissingError, reason_of
 
-__all__ = ["LARGEST_CELL", "read_parquet"]
+__all__ = ["read_parquet"]
 
 LARGEST_CELL = 1 << 20
 """Bytes of a text cell and entries of a list, at most: no name, path or vector comes near."""

@@ -30,7 +30,6 @@ __all__ = [
     "is_url",
     "local_copy",
     "staged",
-    "staging_folder",
     "stamp_url",
 ]
 

@@ -20,7 +20,7 @@ from audiomae.listening.tables import TRACK_FIELDS
 from audiomae.vectors.parts import stack_vectors
 from audiomae.vectors.vectors import Vectors
 
-__all__ = ["MODEL_KEY", "ClipVectors", "Content", "write_content"]
+__all__ = ["ClipVectors", "Content", "write_content"]
 
 MODEL_KEY = b"audiomae.model_fingerprint"
 """Metadata of a content Parquet file: what made the vectors."""

@@ -12,7 +12,7 @@ from audiomae.audio.container import ENDINGS
 from audiomae.corpus.song import Song
 from audiomae.errors import MissingError
 
-__all__ = ["AUDIO_EXTENSIONS", "find_audio", "songs"]
+__all__ = ["AUDIO_EXTENSIONS", "songs"]
 
 AUDIO_EXTENSIONS = ENDINGS
 """Endings, in lower case, of the files that a folder is searched for: all that the decoder reads."""
@@ -55,16 +55,6 @@ def songs(paths: Sequence[Path | str]) -> Iterator[Song]:
             f"{named}: no audio found; files ending in .wav, .flac, .mp3, .ogg, .opus, .m4a and the like are"
             " taken. Name a folder that holds some."
         )
-
-
-def find_audio(folder: Path) -> Iterator[Path]:
-    """Yield the audio files below a folder, names in order, links followed, no folder entered twice.
-
-    Hidden folders and those of trash are left out, unless named themselves. A folder that cannot be listed, and an
-    empty one with an audio file's name, are yielded themselves, so that whoever reads them can say why they are no
-    songs.
-    """
-    yield from Search().walk(folder)
 
 
 class Search:
