@@ -46,7 +46,7 @@ def story(result: DemoResult, contents: PageContents) -> Iterator[str]:
     for note in contents.notes:
         yield from _folded(note)
     songs = contents.songs
-    yield f"\nSounds like {_name(songs[contents.query])}:"
+    yield f"\nNearest to {_name(songs[contents.query])} (1 is the same sound, 0 unrelated):"
     for place, cosine in songs[contents.query].neighbours[:3]:
         yield f"  {cosine:5.2f}  {_name(songs[place])}"
     if contents.listed is not None:

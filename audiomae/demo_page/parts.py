@@ -151,7 +151,8 @@ def list_section(listed: PageList | None, songs: Sequence[PageSong]) -> str:
     return (
         f'{title}<p class="note">Nobody listened: the listeners are simulated. Each is given tastes in composers, '
         "styles and tempo, which the model never sees. Your own plays give real lists.</p>"
-        f"<p>{escape(listed.about)}</p>"
+        f"<p>{escape(listed.about)} The bar under a song says what its place is made of: how near its sound is to what "
+        "they play, how often others play it, and what a second stage (trees over both and the tags) adds.</p>"
         f'<div class="half"><div class="card"><h3>What they play most</h3>{played}</div>'
         f'<div class="card"><h3>What they are shown next</h3>{song_list(songs, rows, under=under)}</div></div>'
         "</section>"

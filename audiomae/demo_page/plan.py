@@ -48,6 +48,8 @@ LISTENERS_COST = 5_000
 """What two recommenders, a ranker and their judging take, in clips embedded in the same time."""
 SOUND_COST = 6
 """The same for the sound of a song that the page holds."""
+ONCE_COST = 600
+"""The same for opening models, rebuilding a clip and drawing the map."""
 EVALUATION_COST = 600
 """The same for looking at held-out songs once training is over."""
 
@@ -145,5 +147,7 @@ def estimate_seconds(corpus: Corpus, embedder: Embedder, minutes: float, judged:
     embedder.embed_mels(mels)
     clip_seconds = (time.perf_counter() - start) / TRIAL_CLIPS
     clips = int((corpus.frames // frames).sum()) + judged + SOUND_COST * min(MOST_SOUNDS, len(corpus))
-    clips += LISTENERS_COST * (len(corpus) >= LEAST_FOR_LISTENERS) + EVALUATION_COST * (minutes > 0)
+    clips += (
+        ONCE_COST + LISTENERS_COST * (len(corpus) >= LEAST_FOR_LISTENERS) + EVALUATION_COST * (minutes > 0)
+    )
     return round(60 * minutes + clips * clip_seconds, 1)

@@ -59,7 +59,7 @@ __all__ = ["DemoResult", "DemoSettings", "demo"]
 
 logger = logging.getLogger(__name__)
 
-LEAST_SONGS = 4
+LEAST_SONGS, LEAST_LISTENERS = 4, 500
 JUDGED_TRACKS, JUDGED_CLIPS = 100, 6
 """Tracks that are judged at most, and clips of each."""
 NAMES = {"trained": "ours, trained on these songs", "box": "ours, as in the box"}
@@ -77,7 +77,7 @@ class DemoSettings:
         model: Model to begin with: one in the package, or a run folder.
         minutes: Minutes that it trains on for the songs; 0 uses it as it is, and so do fewer than 20 songs.
         count: Songs to generate.
-        listeners: Simulated listeners.
+        listeners: Simulated listeners, 500 at least: the towers need some thousand plays.
         workers: Processes for preparing, 0 for one a core.
         threads: CPU threads for training, 0 for all cores.
         seed: Key of everything drawn.
@@ -98,7 +98,7 @@ class DemoSettings:
         """Refuse values out of range."""
         require("minutes", self.minutes, least=0)
         require("count", self.count, least=LEAST_SONGS)
-        require("listeners", self.listeners, least=1)
+        require("listeners", self.listeners, least=LEAST_LISTENERS)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def test_the_demo_walks_the_whole_path_and_says_what_it_took(tmp_path):
     out = tmp_path / "demo"
     result = demo(
         DemoSettings(
-            (), str(out), corpus="generated", count=24, minutes=0.05, listeners=60, workers=1, threads=1
+            (), str(out), corpus="generated", count=24, minutes=0.05, listeners=500, workers=1, threads=1
         )
     )
     contents = result.contents
