@@ -50,5 +50,5 @@ def test_half_precision_without_a_gpu_is_refused_in_one_line():
 
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    with pytest.raises(ConfigError, match=r"fp16 needs a GPU, and there is none\. Use bf16 or no\."):
+    with pytest.raises(ConfigError, match=r"fp16 needs a GPU, and there is none\. Use bf16 or fp32\."):
         make_accelerator(LoopSettings(precision="fp16"))

@@ -72,7 +72,7 @@ def test_a_full_disk_under_stdout_is_one_line(plays, arguments):
     )
 
 
-@pytest.mark.parametrize("where", ["run_verb", "find_spec"])
+@pytest.mark.parametrize("where", ["run_verb", "core_of"])
 def test_sigterm_at_any_time_is_143_with_a_line_and_what_is_open_is_closed(where):
     script = f"""
         import os, signal, sys

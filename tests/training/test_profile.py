@@ -75,4 +75,4 @@ def test_phases_add_up_to_the_step():
 
 
 def test_the_matrix_peak_is_a_rate():
-    assert 1e7 < matrix_peak(torch.device("cpu"), "no", size=128, rounds=2) < 1e14
+    assert 1e7 < matrix_peak(torch.device("cpu"), "fp32", size=128, rounds=2) < 1e14

@@ -128,7 +128,7 @@ def test_a_type_for_a_column_that_is_not_there_is_refused():
 
 
 def test_features_json_with_an_unknown_entry_is_named():
-    with pytest.raises(DataError, match=r"features\.json: 'one_hot' is missing"):
+    with pytest.raises(DataError, match=r"features\.json: entry 'one_hot' is missing"):
         UserFeatures.from_json({"columns": []})
 
 
