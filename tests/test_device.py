@@ -77,7 +77,7 @@ print(json.dumps(results))
 def test_pretrain_steps_on_the_device_without_a_wait_and_learns_as_on_the_cpu(small_corpus, tmp_path):
     cases = [
         {"masks": 2, "pairs": {"weight": 0.0}, "augment": {"mix": 0.3, "stretch": 0.2, "shift": 2}},
-        {"train": {"optimizer": "adamw"}, "mask": "unstructured"},
+        {"train": {"optimizer": "adamw"}, "mask": "patches"},
         {"train": {"accumulate": 2, "batch": 8}},
     ]
     results = on_device(PRETRAIN, small_corpus, tmp_path, json.dumps(cases), json.dumps(TINY))
