@@ -37,7 +37,7 @@ from audiomae.demo_page.words import (
     duration,
 )
 from audiomae.demo_page.write import write_page
-from audiomae.errors import DataError
+from audiomae.errors import DataError, FingerprintError
 from audiomae.model.embedder import Embedder, load
 from audiomae.model.overrides import ModelOverrides
 from audiomae.pretraining.augmentation import AugmentSettings
@@ -135,8 +135,7 @@ def demo(settings: DemoSettings, *, progress: Progress = SILENT) -> DemoResult:
         DataError: If there are fewer than 4 songs.
         AudiomaeError: Whatever a step raises; the same settings go on from there.
     """
-    out, clock = Path(settings.out), StepClock()
-    page = str(out / "index.html")
+    out, clock, page = Path(settings.out), StepClock(), str(Path(settings.out) / "index.html")
     with clock.step("preparing"):
         music, notes = _prepare(settings, out, progress)
         corpus = Corpus.open(out / "corpus")
@@ -221,8 +220,11 @@ def _announce(settings: DemoSettings, corpus: Corpus, first: Embedder, split: Sp
 
 
 def _embed(settings: DemoSettings, model: str, corpus: Corpus, out: Path, progress: Progress) -> Vectors:
-    wanted = ExportSettings((model, str(corpus.folder)), str(out), threads=settings.threads, overwrite=True)
-    export(wanted, progress=progress)
+    wanted = ExportSettings((model, str(corpus.folder)), str(out), threads=settings.threads)
+    try:
+        export(wanted, progress=progress)
+    except FingerprintError:  # those there are of another model, or of fewer songs
+        export(replace(wanted, overwrite=True), progress=progress)
     return Vectors.open(out)
 
 

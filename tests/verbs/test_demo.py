@@ -39,13 +39,19 @@ def test_a_few_songs_give_a_page_without_training_or_listeners(tones, tiny_model
 def test_the_same_settings_go_on_with_what_lies_there(tones, tiny_model, tmp_path):
     settings = settings_for(tones, tiny_model, tmp_path / "demo", minutes=0)
     first = demo(settings)
-    made = {
-        path: path.stat().st_mtime_ns for path in (tmp_path / "demo").rglob("*.mp3") if "sounds" in str(path)
-    }
+    kept = [path for kind in ("sounds/*.mp3", "vectors/clips/*") for path in (tmp_path / "demo").glob(kind)]
+    made = {path: path.stat().st_mtime_ns for path in kept}
     again = demo(settings)
-    assert len(made) == 6
+    assert len(made) == 6 + 1
     assert {path: path.stat().st_mtime_ns for path in made} == made
     assert again.contents.songs == first.contents.songs
+
+
+def test_songs_added_later_come_into_the_page(tones, tiny_model, tmp_path):
+    four = tuple(str(path) for path in sorted(tones.iterdir())[:4])
+    settings = settings_for(tones, tiny_model, tmp_path / "demo", minutes=0)
+    assert len(demo(replace(settings, songs=four)).contents.songs) == 4
+    assert len(demo(settings).contents.songs) == 6
 
 
 def test_three_songs_are_too_few(tones, tiny_model, tmp_path):
