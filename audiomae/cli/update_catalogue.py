@@ -13,6 +13,12 @@ MAIN = ("add", "replace", "remove")
 
 def show(result: CatalogueUpdate) -> None:
     """Print how many songs changed, and how many there are now."""
+    if result.gone:
+        print(
+            f"Nothing to do: the {result.gone:,} songs were removed from {result.catalogue} already "
+            f"({result.tracks:,} songs)."
+        )
+        return
     if not result.changed:
         print(
             f"Nothing to do: all {result.there:,} songs are in {result.catalogue} already, with the same vectors "

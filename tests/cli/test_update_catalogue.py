@@ -20,6 +20,10 @@ from audiomae.recommend.serving.updates import CatalogueUpdate
         ),
         (CatalogueUpdate("c", "v00002", 5, 4, 1, 0), "1 song removed"),
         (CatalogueUpdate("c", "v00002", 5, 5, 0, 2), "Nothing to do: all 2 songs are in c already"),
+        (
+            CatalogueUpdate("c", "v00002", 5, 5, 0, 0, 2),
+            "Nothing to do: the 2 songs were removed from c already",
+        ),
     ],
 )
 def test_a_change_is_one_sentence(capsys, update, line):

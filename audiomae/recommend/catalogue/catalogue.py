@@ -12,11 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from audiomae.corpus.names import find_track
-from audiomae.disk.files import locked
 from audiomae.errors import DataError, FingerprintError, MissingError
 from audiomae.listening.content import Content
 from audiomae.listening.tables import Interactions
-from audiomae.recommend.catalogue.files import Parts, read_version, write_version
+from audiomae.recommend.catalogue.files import Parts, changing, read_version, write_version
 from audiomae.recommend.catalogue.index import Index, search_vectors
 from audiomae.recommend.catalogue.inverted_lists import InvertedLists
 from audiomae.recommend.catalogue.items import (
@@ -101,7 +100,7 @@ class Catalogue:
             first_seen = first_plays(train)
         parts = embed_content(content, model, plays, first_seen)
         folder = Path(folder)
-        with locked(folder):
+        with changing(folder):
             return cls(folder, write_version(folder, meta, parts), parts)
 
     @classmethod
@@ -208,7 +207,7 @@ class Catalogue:
             k: Best items to find.
             seed: Decides the clustering.
         """
-        with locked(self.folder):
+        with changing(self.folder):
             now = Catalogue.open(self.folder)
             settings = {"scale": scale, "gamma": gamma, "target": target, "k": k}
             lists = InvertedLists.build(now.searched_vectors(settings), seed=seed)
@@ -231,8 +230,14 @@ class Catalogue:
             lists = self.read_lists()
         return Index(self.unit, self.log_prior, scale=scale, gamma=gamma, lists=lists)
 
-    def rewrite(self, parts: Parts, settings: dict[str, Any] | None) -> Catalogue:
-        """Write `parts` as the next version; lists among them are tuned again. The folder is locked by the caller."""
+    def rewrite(self, parts: Parts, settings: dict[str, Any] | None, *, removed: str = "") -> Catalogue:
+        """Write `parts` as the next version; lists among them are tuned again. The folder is held by the caller.
+
+        Args:
+            parts: What to write.
+            settings: Of the lists; None for none.
+            removed: Stands for the tracks that this change takes out, so that it may be asked for again.
+        """
         if settings is not None and parts.lists is not None and parts.queries is not None:
             after, queries, lists = Catalogue(self.folder, self.meta, parts), parts.queries, parts.lists
             exact = Index(after.unit, after.log_prior, scale=settings["scale"], gamma=settings["gamma"])
@@ -242,6 +247,8 @@ class Catalogue:
             measured = {"probes": probes, "cells": lists.cells, "recall": recall, "queries": len(queries)}
             settings = {**settings, **measured}
         origin = {name: self.meta[name] for name in _ORIGIN} | {"index": settings}
+        if removed:
+            origin["removed"] = removed
         return Catalogue(self.folder, write_version(self.folder, origin, parts), parts)
 
     def searched_vectors(self, settings: dict[str, Any]) -> NDArray[np.float32]:

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from audiomae.disk.files import locked
+from audiomae.disk.files import fingerprint_of
 from audiomae.errors import DataError, FingerprintError
 from audiomae.listening.content import Content
 from audiomae.recommend.catalogue.catalogue import Catalogue
-from audiomae.recommend.catalogue.files import Parts, merge_parts
+from audiomae.recommend.catalogue.files import Parts, changing, merge_parts
 from audiomae.recommend.catalogue.items import ItemEmbedder, embed_content
 
 __all__ = ["Change", "add_tracks", "remove_tracks", "replace_tracks"]
@@ -35,6 +35,8 @@ class Change(NamedTuple):
     """Tracks added, replaced or removed."""
     there: int = 0
     """Tracks to add that were there already, with the same vectors."""
+    gone: int = 0
+    """Tracks to remove that the last change has removed already."""
 
 
 def add_tracks(folder: Path | str, content: Content, model: ItemEmbedder) -> Change:
@@ -46,7 +48,7 @@ def add_tracks(folder: Path | str, content: Content, model: ItemEmbedder) -> Cha
         FingerprintError: If the vectors are of another encoder or the towers are others.
         DataError: If a vector is not finite or a track is there with another vector.
     """
-    with locked(folder):
+    with changing(folder):
         now = Catalogue.open(folder)
         _check_origin(now, content, model)
         _check_names(content.track_ids)
@@ -69,7 +71,7 @@ def replace_tracks(folder: Path | str, content: Content, model: ItemEmbedder) ->
         FingerprintError: If the vectors are of another encoder or the towers are others.
         DataError: If a vector is not finite or a track is not there.
     """
-    with locked(folder):
+    with changing(folder):
         now = Catalogue.open(folder)
         _check_origin(now, content, model)
         rows = _rows_of(now, content.track_ids)
@@ -81,7 +83,7 @@ def replace_tracks(folder: Path | str, content: Content, model: ItemEmbedder) ->
 
 
 def remove_tracks(folder: Path | str, tracks: Sequence[str]) -> Change:
-    """Take tracks out.
+    """Take tracks out; the last removal may be asked for again, and then finds nothing to do.
 
     Args:
         folder: Folder of the catalogue.
@@ -90,32 +92,35 @@ def remove_tracks(folder: Path | str, tracks: Sequence[str]) -> Change:
     Raises:
         DataError: If one is not there, is named twice, or none would be left.
     """
-    with locked(folder):
-        now = Catalogue.open(folder)
+    with changing(folder):
+        now, removed = Catalogue.open(folder), fingerprint_of(sorted(tracks))
+        if now.meta.get("removed") == removed:
+            return Change(now, len(now), 0, gone=len(tracks))
         rows = np.array([now.find(name) for name in tracks], np.int64)
         _check_names([now.track_ids[row] for row in rows])
         kept = np.ones(len(now), dtype=bool)
         kept[rows] = False
         if not kept.any():
             raise DataError(f"{folder}: removing all {len(now)} tracks leaves none. Keep one at least.")
-        return Change(_carry(now, kept, _keep(now.parts, kept)), len(now), len(rows))
+        after = _carry(now, kept, _keep(now.parts, kept), removed=removed)
+        return Change(after, len(now), len(rows))
 
 
 def _keep(parts: Parts, kept: NDArray[np.bool_]) -> Parts:
     return Parts(parts.items.filter(pa.array(kept)), parts.projected[kept], parts.history[kept])
 
 
-def _carry(now: Catalogue, kept: NDArray[np.bool_], parts: Parts) -> Catalogue:
+def _carry(now: Catalogue, kept: NDArray[np.bool_], parts: Parts, *, removed: str = "") -> Catalogue:
     """Write `parts`, which hold the `kept` rows of this version and others, with the lists if there are any."""
     settings = now.meta["index"]
     if settings is None:
-        return now.rewrite(parts, None)
+        return now.rewrite(parts, None, removed=removed)
     after = Catalogue(now.folder, now.meta, parts)
     moved = np.array([after.row_of.get(name, -1) for name in now.track_ids], dtype=np.int64)
     moved[~kept] = -1
     new = np.setdiff1d(np.arange(len(after)), moved)
     lists = now.read_lists().carry(moved, new, after.searched_vectors(settings)[new])
-    return now.rewrite(replace(parts, queries=now.parts.queries, lists=lists), settings)
+    return now.rewrite(replace(parts, queries=now.parts.queries, lists=lists), settings, removed=removed)
 
 
 def _check_origin(now: Catalogue, content: Content, model: ItemEmbedder) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -30,12 +30,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from audiomae.disk.files import fingerprint_of, read_json, write_atomically, write_json
-from audiomae.errors import FingerprintError, MissingError
+from audiomae.disk.files import fingerprint_of, locked, read_json, write_atomically, write_json
+from audiomae.errors import DataError, FingerprintError, MissingError
 from audiomae.recommend.catalogue.check import FILES, check_meta, check_parts, check_vectors
 from audiomae.recommend.catalogue.inverted_lists import InvertedLists
 
-__all__ = ["Parts", "merge_parts", "read_version", "write_version"]
+__all__ = ["Parts", "changing", "merge_parts", "read_version", "write_version"]
 
 FORMAT = "audiomae-catalogue/1"
 _CHUNK = 1 << 22
@@ -73,11 +73,46 @@ def merge_parts(old: Parts, new: Parts) -> Parts:
     )
 
 
+@contextlib.contextmanager
+def changing(folder: Path | str) -> Iterator[None]:
+    """Hold a catalogue's folder to change it; versions that killed changes have left are removed.
+
+    So the same change after a kill writes the same version under the same name.
+
+    Raises:
+        DataError: If another process holds it.
+        StorageError: If the folder cannot be made.
+    """
+    folder = Path(folder)
+    with locked(folder):
+        if not (folder / "catalogue.json").exists():
+            _remove_versions(folder, but="")
+        else:
+            with contextlib.suppress(DataError):  # a damaged one: whoever reads it says so
+                _remove_versions(folder, but=_live(folder)["version"])
+        yield
+
+
+def _live(folder: Path) -> dict[str, Any]:
+    """Return what `catalogue.json` says, its names checked."""
+    meta = read_json(folder / "catalogue.json", format=FORMAT)
+    check_meta(folder / "catalogue.json", meta)
+    return meta
+
+
+def _remove_versions(folder: Path, *, but: str) -> None:
+    for path in folder.glob("v[0-9]*"):
+        if path.name != but:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def write_version(folder: Path, origin: dict[str, Any], parts: Parts) -> dict[str, Any]:
     """Write the next version, name it in `catalogue.json`, then remove the others.
 
+    Where the live version holds the same bytes, made from the same, it stays: a change may be made again.
+
     Args:
-        folder: The catalogue's folder, locked by the caller.
+        folder: The catalogue's folder, held by the caller (`changing`).
         origin: Entries of `catalogue.json` that say what the items were made from.
         parts: What to write.
 
@@ -113,13 +148,16 @@ def write_version(folder: Path, origin: dict[str, Any], parts: Parts) -> dict[st
         "bytes": {name: (place / name).stat().st_size for name in written},
         "digest": _digest_of([place / name for name in written]),
     }
+    with contextlib.suppress(DataError):  # none yet, or a damaged one
+        live = _live(folder)
+        if _fingerprint({**meta, "version": live["version"]}) == live.get("fingerprint"):
+            shutil.rmtree(place, ignore_errors=True)
+            return live
     meta["fingerprint"] = _fingerprint(meta)
     _sync(place)
     write_json(folder / "catalogue.json", meta)
     _sync(folder)
-    for old in folder.glob("v[0-9]*"):
-        if old.name != version:
-            shutil.rmtree(old, ignore_errors=True)
+    _remove_versions(folder, but=version)
     return meta
 
 
@@ -132,8 +170,7 @@ def read_version(folder: Path) -> tuple[dict[str, Any], Parts]:
         FingerprintError: If `catalogue.json` was edited.
     """
     while True:
-        meta = read_json(folder / "catalogue.json", format=FORMAT)
-        check_meta(folder / "catalogue.json", meta)
+        meta = _live(folder)
         if meta.get("fingerprint") != _fingerprint(meta):
             raise FingerprintError(f"{folder / 'catalogue.json'}: was edited by hand. {_AGAIN}")
         try:

@@ -26,6 +26,7 @@ class CatalogueUpdate:
         tracks: Songs now.
         changed: Songs added, replaced or removed.
         there: Songs to add that were there already, with the same vectors.
+        gone: Songs to remove that the last change has removed already.
     """
 
     catalogue: str
@@ -34,6 +35,7 @@ class CatalogueUpdate:
     tracks: int
     changed: int
     there: int
+    gone: int = 0
 
 
 def update_folder(
@@ -50,7 +52,7 @@ def update_folder(
         add: Songs that are new: a folder made by `audiomae export`, or Parquet with track_id and vector. Those that
             are there with the same vectors are left as they are, so the same call may be made again.
         replace: Songs that are there, with new vectors and tags.
-        remove: Songs to take out, by id, path or the end of one, or title.
+        remove: Songs to take out, by id, path or the end of one, or title; the last such call may be made again.
 
     Raises:
         ConfigError: Unless exactly one of the three is given.
@@ -72,9 +74,7 @@ def update_folder(
     else:
         done = remove_tracks(place.catalogue, read_ids(remove))
     after = done.after
-    return CatalogueUpdate(
-        str(place.catalogue), after.meta["version"], done.before, len(after), done.changed, done.there
-    )
+    return CatalogueUpdate(str(place.catalogue), after.meta["version"], done.before, len(after), *done[2:])
 
 
 def _content_of(vectors: Content | Path | str) -> Content:
