@@ -135,7 +135,7 @@ class _Session(Generic[B]):
 
     def restore(self) -> None:
         """Go on from the newest checkpoint, if there is one, and open the records."""
-        found = latest_checkpoint(self.checkpoints)
+        found, known = latest_checkpoint(self.checkpoints), None
         if found is not None:
             with fail_together(self.accelerator):
                 state = load_checkpoint(found, self.stepper.plain, self.stepper.optimizer)
@@ -144,9 +144,10 @@ class _Session(Generic[B]):
                         f"{found}: is of a run with other settings. Name another --out folder."
                     )
             self.step, self.earlier = int(state["step"]), float(state["elapsed"])
+            known = int(state["lines"]) if "lines" in state else None
             self.judged, self.metrics = bool(state.get("judged", False)), dict(state.get("metrics", {}))
             self.totals = Totals(state["sums"], int(state["counted"]), self.accelerator.device)
-        self.records = Records(self.folder, self.step) if self.main else None
+        self.records = Records(self.folder, self.step, known) if self.main else None
         self.started, self.saved_at = time.monotonic(), self.earlier
         self._read_clock(0)
 
@@ -244,6 +245,7 @@ class _Session(Generic[B]):
             "samples": self.step * self.config.batch,
             "counted": self.totals.steps,
             "judged": self.judged,
+            "lines": 0 if self.records is None else self.records.lines,  # the first process writes this
             "metrics": self.metrics,
             "sums": self.totals.saved(self.accelerator),
         }

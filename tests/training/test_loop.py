@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from audiomae.disk.tensors import read_tensors
 from audiomae.errors import FingerprintError
+from audiomae.training import loop
 from audiomae.training.loop import Outcome, train
 from audiomae.training.processes import make_accelerator
 from audiomae.training.settings import Length, LoopSettings
@@ -80,6 +81,24 @@ def test_a_run_killed_after_its_last_checkpoint_is_not_judged_again(tmp_path):
     assert again == first
     assert task.judged == []
     assert (tmp_path / "metrics.jsonl").read_bytes() == written
+
+
+def test_a_run_killed_between_its_last_look_and_its_end_writes_that_look_once(tmp_path, monkeypatch):
+    fit(Line(), tmp_path / "whole", Length(steps=10))
+    save = loop.save_checkpoint
+
+    def die_at_the_end(folder, step, module, optimizer, state):
+        if state["judged"]:
+            raise RuntimeError("power cut")
+        return save(folder, step, module, optimizer, state)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "save_checkpoint", die_at_the_end)
+        with pytest.raises(RuntimeError, match="power cut"):
+            fit(Line(), tmp_path / "cut", Length(steps=10))
+    fit(Line(), tmp_path / "cut", Length(steps=10))
+    cut, whole = ((tmp_path / name / "metrics.jsonl").read_bytes() for name in ("cut", "whole"))
+    assert cut == whole
 
 
 def test_a_checkpoint_of_a_run_with_other_settings_is_refused(tmp_path):
