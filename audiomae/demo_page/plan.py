@@ -22,7 +22,6 @@ from data_prep.plays.simulated.listeners import ListenerSettings
 __all__ = [
     "LEAST_FOR_LISTENERS",
     "LEAST_TO_TRAIN",
-    "Listening",
     "Split",
     "estimate_seconds",
     "plan_listening",

@@ -25,7 +25,7 @@ from audiomae.pretraining.pictures import draw_reconstruction
 from audiomae.pretraining.settings import MaskSettings, PairSettings
 from audiomae.training.gather import gather_rows
 
-__all__ = ["Changes", "Compared", "MaskedBatch", "MaskedTask", "sample_numbers"]
+__all__ = ["MaskedBatch", "MaskedTask", "sample_numbers"]
 
 Ints = npt.NDArray[np.int64]
 

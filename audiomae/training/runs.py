@@ -16,7 +16,7 @@ from audiomae.disk.files import fingerprint_of, locked, read_json, write_atomica
 from audiomae.errors import ConfigError, FingerprintError
 from audiomae.training.ranks import fail_together
 
-__all__ = ["FREE", "held_run", "identify"]
+__all__ = ["held_run", "identify"]
 
 LOG = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from data_prep.plays.simulated import listeners
 from data_prep.plays.simulated.listeners import ListenerSettings
 from data_prep.plays.write import TABLES_FORMAT, Listening, write_tables
 
-__all__ = ["SOURCES", "PrepareTablesResult", "PrepareTablesSettings", "prepare_tables"]
+__all__ = ["PrepareTablesResult", "PrepareTablesSettings", "prepare_tables"]
 
 SOURCES: dict[str, Callable[[PrepareTablesSettings], Listening]] = {
     "hetrec": lambda config: hetrec.listening(config.inputs[1], seed=config.seed),

@@ -17,7 +17,7 @@ from audiomae.corpus.song import TAGS
 from audiomae.disk.files import fingerprint_of
 from data_prep.plays.write import ContentTable, Listening
 
-__all__ = ["listening", "mel_statistics"]
+__all__ = ["listening"]
 
 
 def listening(corpus_folder: Path | str) -> Listening:

@@ -24,7 +24,7 @@ from audiomae.errors import DataError
 from data_prep.plays.write import ContentTable, Listening
 from data_prep.songs.archive import has_file, open_file
 
-__all__ = ["GENRES", "listening"]
+__all__ = ["listening"]
 
 GENRES = (
     "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",

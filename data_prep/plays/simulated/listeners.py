@@ -41,7 +41,7 @@ from audiomae.errors import ConfigError, DataError
 from data_prep.plays.simulated.traits import read_traits
 from data_prep.plays.write import Listening
 
-__all__ = ["ListenerSettings", "listening", "simulate"]
+__all__ = ["ListenerSettings", "listening"]
 
 DAY = 86_400
 COUNTRIES = ("AT", "BR", "DE", "FR", "JP", "NL", "PL", "US")

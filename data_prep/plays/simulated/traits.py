@@ -15,7 +15,7 @@ from audiomae.disk.files import write_atomically
 from audiomae.errors import DataError
 from audiomae.listening.tables import read_keyed
 
-__all__ = ["estimate_tempo", "read_traits"]
+__all__ = ["read_traits"]
 
 HEARD_SECONDS = 60
 SLOWEST, USUAL, FASTEST = 30.0, 120.0, 300.0
