@@ -22,7 +22,7 @@ from audiomae.demo_page.plan import (
     LEAST_TO_TRAIN,
     Split,
     estimate_seconds,
-    plan_listening,
+    plan_towers,
     plan_training,
     split_songs,
 )
@@ -274,7 +274,7 @@ def _listen(
     songs, tables, mel = len(corpus), out / "tables", out / "mel_statistics"
     if songs < LEAST_FOR_LISTENERS:
         return None, cards_of_evaluation({}, "", "", songs=songs, new_songs=0), None
-    plan = plan_listening(songs, tables, listeners=settings.listeners, seed=settings.seed)
+    plan = plan_towers(songs, tables, listeners=settings.listeners, seed=settings.seed)
     for source, folder in (("simulated", tables), ("mel_content", mel)):
         wanted = PrepareTablesSettings((source, str(corpus.folder)), str(folder), listeners=plan.listeners)
         prepare_tables(wanted, progress=progress)
