@@ -123,7 +123,7 @@ def plan_listening(songs: int, tables: Path, *, listeners: int, seed: int) -> Li
         str(tables / f"{name}.parquet") for name in ("interactions", "users", "tracks")
     )
     return Listening(
-        ListenerSettings(listeners=listeners, mean_plays=plays, seed=seed),
+        ListenerSettings(listeners=listeners, mean_plays=plays, folders=True, seed=seed),
         TableSettings(plays_file, users, tracks),
         SplitSettings(cold_tracks=share, seed=seed),
         round(share * songs),
