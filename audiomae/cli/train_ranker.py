@@ -24,3 +24,5 @@ def show(result: TrainRankerResult) -> None:
         else "the gain is not sure, so the towers' order is kept"
     )
     print(f"{result.recommender}: {kept}.\n{scores}")
+    if result.caution:
+        print(f"Caution: {result.caution}")

@@ -32,6 +32,12 @@ def test_the_ranker_is_trained_used_and_as_good_as_it_says(own_tastes):
     assert Recommender.open(own_tastes, ranker=False).recommend("u01", k=5) == plain
 
 
+def test_few_judging_users_and_songs_are_said_to_decide_nothing(own_tastes):
+    result = core_of("train-ranker")(settings_of("train-ranker")(own_tastes, ranker=SMALL_TREES))
+    assert f"{result.users['judging']} users were judged" in result.caution
+    assert "a list of 10 holds 17 % of the 60 songs" in result.caution
+
+
 def test_the_ranker_sees_no_play_after_the_training_slice(own_tastes):
     first = train(own_tastes)
     path = Path(own_tastes) / "tables" / "test.parquet"

@@ -92,6 +92,7 @@ def test_a_recommender_folder_holds_all_that_serves_and_judges_it(tables, tmp_pa
     assert result.validation is not None
     assert result.validation.k == 20
     assert 0 < result.validation.ndcg < result.validation.recall <= 1
+    assert "a list of 20 holds 83 % of the 24 songs" in result.validation.caution
     assert result.gamma == read_json(tmp_path / "rec" / "recommender.json")["gamma"]
     assert "2 of 26 played tracks have no vector" in caplog.text
     model = TowerModel.load(tmp_path / "rec" / "towers")
