@@ -24,8 +24,10 @@ from audiomae.errors import ConfigError, DataError, FingerprintError
 from audiomae.listening.content import write_content
 from audiomae.listening.tables import TableSettings
 from audiomae.recommend.catalogue.catalogue import Catalogue
+from audiomae.recommend.folder import RecommenderFolder
 from audiomae.recommend.serving.recommender import Recommender
 from audiomae.recommend.splits import SplitSettings
+from audiomae.recommend.towers import job
 from audiomae.recommend.towers.features import FeatureSettings
 from audiomae.recommend.towers.model import TowerModel
 from audiomae.recommend.towers.negatives import NegativeSettings
@@ -146,6 +148,20 @@ def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(tables, tmp_path, p
         train_towers(config(tables, tmp_path / "cut", **settings))
     assert not (tmp_path / "cut" / "recommender.json").exists()
     train_towers(config(tables, tmp_path / "cut", **settings))
+    assert files_that_must_match(tmp_path / "cut") == files_that_must_match(tmp_path / "whole")
+
+
+def test_a_run_killed_after_its_inverted_lists_has_the_catalogue_of_a_whole_one(
+    tables, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(job, "EXACT_BELOW", 10)
+    train_towers(config(tables, tmp_path / "whole"))
+    with monkeypatch.context() as patched:
+        patched.delattr(RecommenderFolder, "write_meta")
+        with pytest.raises(AttributeError, match="write_meta"):
+            train_towers(config(tables, tmp_path / "cut"))
+    assert Catalogue.open(tmp_path / "cut" / "catalogue").meta["index"]["recall"] >= 0.97
+    train_towers(config(tables, tmp_path / "cut"))
     assert files_that_must_match(tmp_path / "cut") == files_that_must_match(tmp_path / "whole")
 
 
