@@ -34,10 +34,10 @@ __all__ = [
     "group_pairs",
 ]
 
-THRESHOLD = 0.8
+THRESHOLD = 0.85
 """Cosine of two tracks' vectors from which their clips are compared; measured by `benchmarks/duplicates.py`."""
 
-CLIP_THRESHOLD = 0.7
+CLIP_THRESHOLD = 0.85
 """Mean cosine of two tracks' clips in order from which they are copies; measured there too."""
 
 SECONDS = 2.0

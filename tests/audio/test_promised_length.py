@@ -27,7 +27,7 @@ def song_whose_header_counts(path: Path, more: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("more", [-9, -5, -4, 0, 2, 3, 6])
+@pytest.mark.parametrize("more", [-9, 0, 2, 3, 6])
 def test_a_difference_is_told_from_a_tenth_of_a_second_on(tmp_path, more):
     notes: list[str] = []
     found = sum(
