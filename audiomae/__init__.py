@@ -36,6 +36,7 @@ __all__ = [
     "check_tables",
     "consolidate",
     "demo",
+    "duplicates",
     "evaluate",
     "explain",
     "export",

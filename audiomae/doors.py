@@ -46,6 +46,9 @@ VERBS = {
     "consolidate": Verb("run", False, "checkpoint, whole or in shards → one model file"),
     "export": Verb("inputs", True, "model + corpus or files → vectors in Parquet"),
     "similar": Verb("vectors", False, "vectors → the most similar songs"),
+    "duplicates": Verb(
+        "vectors", False, "vectors → songs that are there again, encoded anew or cut a little"
+    ),
     "probe": Verb("model", False, "model + labels → linear probe, kNN and retrieval scores"),
     "reconstruct": Verb("model", False, "model + song → original, masked, rebuilt: PNG and WAV"),
     "prepare-tables": Verb("inputs", True, "a data set of plays → Parquet tables"),

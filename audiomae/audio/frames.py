@@ -13,7 +13,7 @@ from audiomae.audio.container import PacketReader
 from audiomae.audio.downmix import Downmix
 from audiomae.errors import DecodeError
 
-__all__ = ["Block", "gather"]
+__all__ = ["BLOCK_VALUES", "Block", "gather"]
 
 Block = NDArray[np.float32]
 PLANES = 8

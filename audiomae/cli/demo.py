@@ -58,6 +58,12 @@ def story(result: DemoResult, contents: PageContents) -> Iterator[str]:
     yield f"  {'':<11}{'ours':>5}  {'mel statistics':>14}  {'guessing':>8}"
     for card in contents.scores:
         yield _score(card)
+    cautions: dict[str, list[str]] = {}
+    for card in contents.scores:
+        if card.caution and card.figures:
+            cautions.setdefault(card.caution, []).append(card.name)
+    for line, names in cautions.items():
+        yield from _folded(f"Caution ({', '.join(names)}): {line}")
     yield "\nTo try next:"
     for command in contents.commands:
         yield f"  {command.line}"

@@ -37,6 +37,8 @@ def show(result: EvaluateResult) -> None:
         print_table(title, ("system", recall, ndcg), rows, right=(1, 2))
     for line in _ahead(result, ndcg):
         print(line)
+    for line in result.cautions:
+        print(f"Caution: {line}")
 
 
 def _ahead(result: EvaluateResult, measure: str) -> list[str]:

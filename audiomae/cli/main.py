@@ -31,13 +31,16 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def read_settings(verb: str, arguments: list[str]) -> Any:
-    """Return the settings of a verb, from its YAML files and arguments; unknown ones exit with 2."""
+    """Return the settings of a verb, from its YAML files and arguments; unknown ones exit with 2.
+
+    What stands on the command line wins over the files, wherever `--config` stands; of several files the later wins.
+    """
     from audiomae.settings_text import as_text, takes_text
 
     parser = make_parser(verb, exit_on_error=True)
     flags = {f"--{action.dest}" for action in parser._actions if _is_flag(action)}
     texts = {f"--{action.dest}" for action in parser._actions if takes_text(action)}
-    named = [_underscored(word) for word in arguments]
+    named = _files_first([_underscored(word) for word in arguments])
     words, place = [], 0
     while place < len(named):
         word, after = named[place], named[place + 1] if place + 1 < len(named) else ""
@@ -51,6 +54,19 @@ def read_settings(verb: str, arguments: list[str]) -> Any:
             word = f"{word}=true"
         words.append(word)
     return read_values(verb, parser, parser.parse_args(words))
+
+
+def _files_first(words: list[str]) -> list[str]:
+    """Return the words with every `--config FILE` in front of the others: what is read later wins."""
+    files: list[str] = []
+    rest: list[str] = []
+    place = 0
+    while place < len(words):
+        width = 2 if words[place] == "--config" else 1
+        is_file = width == 2 or words[place].startswith("--config=")
+        (files if is_file else rest).extend(words[place : place + width])
+        place += width
+    return files + rest
 
 
 def _is_flag(action: Any) -> bool:

@@ -38,6 +38,8 @@ def show(result: ProbeResult) -> None:
             f"The model is ahead of {other} in {ahead} of {len(leads)} rows and behind in {behind}, by more than "
             "chance explains."
         )
+    for line in result.cautions:
+        print(f"Caution: {line}")
 
 
 def _shown(score: Score) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audiomae.recommend.ranking.ranker import LEAST_JUDGES
 from audiomae.verbs.train_ranker import TrainRankerResult
 
 __all__ = ["EXAMPLE", "MAIN", "show"]
@@ -21,6 +22,10 @@ def show(result: TrainRankerResult) -> None:
     kept = (
         f"its {result.trees:,} trees order the lists from now on"
         if result.in_use
+        else f"fewer than {LEAST_JUDGES} users judged it, so the towers' order is kept"
+        if result.users["judging"] < LEAST_JUDGES
         else "the gain is not sure, so the towers' order is kept"
     )
     print(f"{result.recommender}: {kept}.\n{scores}")
+    if result.caution:
+        print(f"Caution: {result.caution}")

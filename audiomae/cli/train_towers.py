@@ -44,5 +44,7 @@ def show(result: TrainTowersResult) -> int:
             f"{100 * scores.recall:.1f} % (recall@{scores.k}; NDCG@{scores.k} {scores.ndcg:.3f}); popularity weighs "
             f"{result.gamma:g}."
         )
+        if scores.caution:
+            print(f"Caution: {scores.caution}")
     print(f"Next: audiomae recommend {result.recommender} --user ID")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from audiomae.cautions import caution_of
 from audiomae.demo_page.contents import Figure, ScoreCard
 from audiomae.probing.collection import LEAST_TRACKS, LEAST_TRACKS_AN_ANSWER, MEL_STATISTICS, Judgement
 from audiomae.recommend.evaluation.bootstrap import Interval
@@ -27,8 +28,6 @@ QUESTIONS = {
     "genre": ("genre", "Can the genre be told from a clip?"),
     "folder": ("folder", "Can the folder or package that a song lies in be told from a clip?"),
 }
-FEW_SONGS = 50
-"""Below it, a score is said to mean little by itself."""
 
 
 def card_of_judgement(judged: Judgement, names: Mapping[str, str]) -> ScoreCard:
@@ -56,6 +55,7 @@ def card_of_judgement(judged: Judgement, names: Mapping[str, str]) -> ScoreCard:
         judged.chance,
         verdict,
         outcome,
+        caution_of(judged.tracks, "songs"),
     )
 
 
@@ -65,15 +65,10 @@ def _good(judged: Judgement) -> str:
             f"Always saying the most frequent answer scores {judged.chance:.2f}; a good result is far above that, 1 "
             "would mean that every clip gives it away."
         )
-    text = (
+    return (
         f"Guessing scores {judged.chance:.2f}. A good result is above 0.6 among some hundred songs of one style, near "
         "1 among songs that differ much."
     )
-    if judged.tracks < FEW_SONGS:
-        text += (
-            f" With {judged.tracks} songs it is easy: look at the lead over mel statistics, not at the score."
-        )
-    return text
 
 
 def _lacking(judged: Judgement) -> str:
@@ -168,6 +163,7 @@ def card_of_lists(
         chance,
         verdict,
         outcome,
+        caution_of(listeners, "listeners", k=k, candidates=songs),
     )
 
 

@@ -80,6 +80,7 @@ class ScoreCard:
         chance: What guessing would score; None without figures.
         verdict: What follows, in one sentence.
         outcome: Whether ours is surely better than the simpler way, surely worse, or neither.
+        caution: Why the figures decide nothing, in a sentence; empty where they may.
     """
 
     name: str
@@ -90,6 +91,7 @@ class ScoreCard:
     chance: float | None = None
     verdict: str = "too few to judge"
     outcome: Literal["better", "worse", "open"] = "open"
+    caution: str = ""
 
 
 @dataclass(frozen=True)

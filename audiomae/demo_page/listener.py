@@ -43,7 +43,7 @@ def list_for_listener(
     )
     return PageList(
         user,
-        describe_listener(user, fields.get(user, {}), counts[user]),
+        describe_listener(user, fields.get(user, {}), len(own)),
         tuple((row_of[track], count) for track, count in own.most_common(SHOWN_PLAYED)),
         tuple(_explained(recommender, user, row_of, k)),
     )

@@ -81,10 +81,11 @@ def _score_card(card: ScoreCard) -> str:
     chance = card.chance
     rows = "".join(_figure_row(figure, chance) for figure in card.figures)
     kind = card.outcome
+    caution = f'<p class="few"><b>Caution</b>: {escape(card.caution)}</p>' if card.caution else ""
     return (
         f'<div class="card">{head}<p class="verdict {kind}">{escape(card.verdict)}</p>'
         f'<table class="figures"><tbody>{rows}</tbody></table>'
-        f'<p class="soft">{escape(card.asked)} {escape(card.good)}</p></div>'
+        f'<p class="soft">{escape(card.asked)} {escape(card.good)}</p>{caution}</div>'
     )
 
 

@@ -126,7 +126,7 @@ def plan_towers(songs: int, tables: Path, *, listeners: int, seed: int) -> Tower
         str(tables / f"{name}.parquet") for name in ("interactions", "users", "tracks")
     )
     return TowersPlan(
-        ListenerSettings(listeners=listeners, mean_plays=plays, seed=seed),
+        ListenerSettings(listeners=listeners, mean_plays=plays, folders=True, seed=seed),
         TableSettings(plays_file, users, tracks),
         SplitSettings(cold_tracks=share, seed=seed),
         round(share * songs),

@@ -64,13 +64,13 @@ def describe_making(
     )
 
 
-def describe_listener(user: str, fields: Mapping[str, Any], plays: int) -> str:
+def describe_listener(user: str, fields: Mapping[str, Any], songs: int) -> str:
     """Return what is known of a simulated listener, in one sentence.
 
     Args:
         user: Their id.
         fields: Their row of the users' table; empty cells are unknown.
-        plays: How often they have played a song.
+        songs: Different songs that they have played.
     """
     known = []
     if fields.get("age") is not None:
@@ -80,7 +80,7 @@ def describe_listener(user: str, fields: Mapping[str, Any], plays: int) -> str:
     if fields.get("favorite_category"):
         known.append(f"says they like {fields['favorite_category']}")
     about = f" ({', '.join(known)})" if known else ""
-    return f"{user}{about} has played {plays} songs so far."
+    return f"{user}{about} has played {songs} songs so far."
 
 
 def commands_to_try(

@@ -80,8 +80,9 @@ class Embedder(Readout):
             waveforms: (samples,), (clips, samples), or a list of waveforms of any lengths. Floats lie in [-1, 1];
                 integers of 8, 16 and 32 bits are scaled to it.
             sample_rate: Their rate, in Hz; resampled where it is not the model's.
-            channels: Where the axis of channels stands in each sound, which are averaged: `first` takes (channels,
-                samples) and (clips, channels, samples), `last` (samples, channels) and (clips, samples, channels).
+            channels: Where the axis of channels stands in each sound: `first` takes (channels, samples) and (clips,
+                channels, samples), `last` (samples, channels) and (clips, samples, channels). Channels are mixed as
+                those of files are: their mean, unless they cancel one another (`audiomae/audio/downmix.py`).
                 `none` says that (2, samples) are two clips. By default, shapes that stereo has too are refused.
             batch: Clips a forward pass.
 
@@ -95,7 +96,7 @@ class Embedder(Readout):
         """
         require("batch", batch, least=1)
         require("sample_rate", sample_rate, least=1, unit="Hz")
-        groups = group_waveforms(waveforms, channels)
+        groups = group_waveforms(waveforms, channels, sample_rate)
         out = np.empty((sum(len(group.rows) for group in groups), self.dim), np.float32)
         for group in groups:
             out[group.rows] = self._embed_equal(group.sounds, sample_rate, batch)

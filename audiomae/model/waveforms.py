@@ -10,6 +10,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from audiomae.audio.decode import LOUDEST
+from audiomae.audio.downmix import Downmix
+from audiomae.audio.frames import BLOCK_VALUES
 from audiomae.errors import ConfigError, DataError
 
 __all__ = ["Channels", "Waveforms", "group_waveforms"]
@@ -33,13 +35,14 @@ class WaveformGroup(NamedTuple):
     """The waveforms, (clips, samples), in [-1, 1]."""
 
 
-def group_waveforms(waveforms: Waveforms, channels: Channels | None) -> list[WaveformGroup]:
-    """Read what was given, scale it, average channels, and put waveforms of one length together.
+def group_waveforms(waveforms: Waveforms, channels: Channels | None, sample_rate: int) -> list[WaveformGroup]:
+    """Read what was given, scale it, mix channels as files are mixed, and put waveforms of one length together.
 
     Args:
         waveforms: (samples,), (clips, samples), or a sequence of waveforms of any lengths; with `channels`, each has
             that axis too.
         channels: Where each sound's channels are; None for mono, refused where two rows may as well be channels.
+        sample_rate: Rate of the samples, in Hz.
 
     Returns:
         One group a length; every sound is in one of them.
@@ -56,11 +59,11 @@ def group_waveforms(waveforms: Waveforms, channels: Channels | None) -> list[Wav
     if isinstance(waveforms, list | tuple) and not waveforms:
         raise DataError("embed was given no waveform.")
     if isinstance(waveforms, list | tuple) and _to_array(waveforms[0]).ndim:
-        sounds = [_read_one(_to_array(one), channels) for one in waveforms]
+        sounds = [_read_one(_to_array(one), channels, sample_rate) for one in waveforms]
         lengths = np.array([len(sound) for sound in sounds], np.int64)
         every = [np.flatnonzero(lengths == length) for length in dict.fromkeys(lengths.tolist())]
         return [WaveformGroup(rows, np.stack([sounds[row] for row in rows.tolist()])) for rows in every]
-    sound = _read_many(_to_array(waveforms), channels)
+    sound = _read_many(_to_array(waveforms), channels, sample_rate)
     return [WaveformGroup(np.arange(len(sound)), sound)]
 
 
@@ -76,10 +79,12 @@ def _to_array(values: Any) -> npt.NDArray[Any]:
         ) from None
 
 
-def _read_one(values: npt.NDArray[Any], channels: Channels | None) -> npt.NDArray[np.float32]:
+def _read_one(
+    values: npt.NDArray[Any], channels: Channels | None, sample_rate: int
+) -> npt.NDArray[np.float32]:
     """Return one sound of a list, (samples,)."""
     if values.ndim == 1 or (channels in ("first", "last") and values.ndim == 2):
-        sound: npt.NDArray[np.float32] = _read_many(values, channels)[0]
+        sound: npt.NDArray[np.float32] = _read_many(values, channels, sample_rate)[0]
         return sound
     raise DataError(
         f"waveforms in a list have shape {values.shape}; give (samples,) each, or say where the channels are: "
@@ -87,13 +92,15 @@ def _read_one(values: npt.NDArray[Any], channels: Channels | None) -> npt.NDArra
     )
 
 
-def _read_many(values: npt.NDArray[Any], channels: Channels | None) -> npt.NDArray[np.float32]:
+def _read_many(
+    values: npt.NDArray[Any], channels: Channels | None, sample_rate: int
+) -> npt.NDArray[np.float32]:
     """Return the sounds of one array, (clips, samples)."""
     shape = values.shape
     if 0 in shape:
         raise DataError(f"waveforms have shape {shape}: no samples.")
     if channels in ("first", "last") and values.ndim in (2, 3):
-        sound = _scaled(values).mean(axis=-2 if channels == "first" else -1, dtype=np.float32)
+        sound = _mono(_scaled(values), channels, sample_rate)
     elif values.ndim in (1, 2):
         if values.ndim == 2 and channels is None:
             _refuse_channels(shape)
@@ -104,6 +111,17 @@ def _read_many(values: npt.NDArray[Any], channels: Channels | None) -> npt.NDArr
             "channels='first' or 'last'."
         )
     return np.atleast_2d(sound)
+
+
+def _mono(sounds: npt.NDArray[np.float32], channels: Channels, sample_rate: int) -> npt.NDArray[np.float32]:
+    """Return sounds with an axis of channels as mono, by the rule of files (`Downmix`), block by block."""
+    if channels == "last":
+        sounds = np.swapaxes(sounds, -1, -2)
+    if sounds.ndim == 3:
+        return np.stack([_mono(sound, "first", sample_rate) for sound in sounds])
+    downmix, block = Downmix(sample_rate), max(BLOCK_VALUES // len(sounds), 1)
+    starts = range(0, sounds.shape[1], block)
+    return np.concatenate([downmix.mono(np.ascontiguousarray(sounds[:, at : at + block])) for at in starts])
 
 
 def _refuse_channels(shape: tuple[int, ...]) -> None:

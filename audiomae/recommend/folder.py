@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audiomae.disk.files import fingerprint_of, read_json, write_atomically, write_json
+from audiomae.disk.parquet import read_parquet
 from audiomae.errors import DataError, FingerprintError, MissingError
 from audiomae.listening.tables import Interactions, read_users
 from audiomae.recommend.catalogue.catalogue import Catalogue
@@ -31,6 +32,14 @@ __all__ = ["SLICES", "RecommenderFolder"]
 
 FORMAT = "audiomae-recommender/1"
 SLICES = ("train", "validation", "test")
+_SLICE = pa.schema(
+    [
+        pa.field("user_id", pa.string(), nullable=False),
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("timestamp", pa.int64()),
+        pa.field("weight", pa.float32(), nullable=False),
+    ]
+)
 _TRAIN_AGAIN = "Run audiomae train-towers again."
 
 
@@ -229,19 +238,13 @@ class RecommenderFolder:
 
 def _read_slice(path: Path) -> Interactions:
     try:
-        table = pq.read_table(path)
-        users, tracks = (
-            table[key].combine_chunks().cast(pa.string()).dictionary_encode()
-            for key in ("user_id", "track_id")
-        )
-        times, weights = table["timestamp"], table["weight"]
-        if users.null_count or tracks.null_count or weights.null_count:
-            raise ValueError("some plays have no user_id, track_id or weight")
-    except FileNotFoundError:
-        raise MissingError(f"{path}: no such file. {_TRAIN_AGAIN}") from None
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise MissingError(f"{path}: damaged ({reason}). {_TRAIN_AGAIN}") from error
+        table = read_parquet(path, _SLICE, again=_TRAIN_AGAIN)
+    except MissingError:
+        raise
+    except DataError as error:
+        raise MissingError(str(error)) from None
+    users, tracks = (table[key].combine_chunks().dictionary_encode() for key in ("user_id", "track_id"))
+    times, weights = table["timestamp"], table["weight"]
     return Interactions.build(
         users.dictionary.to_pylist(),
         tracks.dictionary.to_pylist(),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from torch.optim import Optimizer
 
 from audiomae.disk.files import read_json, write_json
 from audiomae.disk.tensors import read_tensors, write_tensors
-from audiomae.errors import FingerprintError, MissingError, StorageError
+from audiomae.errors import DataError, FingerprintError, MissingError, StorageError
 from audiomae.training.optimizer import empty_state, fill_state, named_state
 from audiomae.training.ranks import fail_together
-from audiomae.training.sharded import copy_into, read_parts, shapes_of_parts, write_parts
+from audiomae.training.sharded import copy_into, is_finite, read_parts, shapes_of_parts, write_parts
 
 __all__ = [
     "checkpoint_weights",
@@ -153,16 +154,28 @@ def checkpoint_weights(path: Path, shapes: dict[str, torch.Size]) -> dict[str, T
     Raises:
         MissingError: If a file is not there or cut short.
         FingerprintError: If it is of another model.
+        DataError: If a weight is NaN or infinite.
     """
     if not (path / "shards").is_dir():
         tensors = read_tensors(path / "model.safetensors")
         _refuse_other(path, {name: value.shape for name, value in tensors.items()}, shapes)
+        _refuse_infinite(path, tensors)
         return tensors
     found = shapes_of_parts(path / "shards")
     _refuse_other(path, found, shapes)
     weights = {name: torch.zeros(shape) for name, shape in shapes.items()}
     read_parts(path / "shards", weights)
+    _refuse_infinite(path, weights)
     return weights
+
+
+def _refuse_infinite(path: Path, weights: Mapping[str, Tensor]) -> None:
+    for name, value in sorted(weights.items()):
+        if not is_finite(value):
+            raise DataError(
+                f"{path}: tensor {name!r} has NaN or infinite entries. Delete this checkpoint; the one before it is "
+                "taken then."
+            )
 
 
 def _refuse_other(path: Path, found: dict[str, torch.Size], own: dict[str, torch.Size]) -> None:
@@ -178,6 +191,7 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: Optimizer) -> dict
     Raises:
         MissingError: If a file is not there or cut short.
         FingerprintError: If it is of another model.
+        DataError: If a weight is NaN or infinite.
     """
     state = read_json(path / "state.json", format=_FORMAT)
     weights = {name: value.detach() for name, value in module.state_dict().items()}
@@ -199,5 +213,6 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: Optimizer) -> dict
                 copy_into(target, tensors[name])
             for name, target in moments.items():
                 copy_into(target, stored[name])
+    _refuse_infinite(path, weights)
     fill_state(module, optimizer, moments)
     return state

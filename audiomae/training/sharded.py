@@ -20,7 +20,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from audiomae.errors import MissingError, StorageError
 
-__all__ = ["copy_into", "read_parts", "shapes_of_parts", "write_parts"]
+__all__ = ["copy_into", "is_finite", "read_parts", "shapes_of_parts", "write_parts"]
 
 
 @contextmanager
@@ -88,6 +88,12 @@ def read_parts(folder: Path, tensors: dict[str, Tensor]) -> None:
             f"{folder}: a part is missing, cut short or damaged ({reason}). Delete this checkpoint; the one before it "
             "is taken then."
         ) from error
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Return whether all entries that this process holds are numbers, none of them infinite."""
+    held = tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    return not held.is_floating_point() or bool(torch.isfinite(held).all())
 
 
 def copy_into(target: Tensor, whole: Tensor) -> None:

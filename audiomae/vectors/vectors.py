@@ -147,11 +147,19 @@ class Vectors:
         Raises:
             DataError: If a vector is of another length, or has NaN or infinite entries.
         """
-        for part in self.meta["parts"]:
-            path = inside(self.folder, f"clips/{part['name']}", PART_NAME)
-            table = read_part(path, self.meta["fingerprint"])
-            check_vectors(path, stack_vectors(table["vector"]), self.dim)
-            yield table
+        for number in range(len(self.meta["parts"])):
+            yield self.part(number)
+
+    def part(self, number: int) -> pa.Table:
+        """Return one part of the clips table, as `parts` does; it holds whole tracks.
+
+        Raises:
+            DataError: If a vector is of another length, or has NaN or infinite entries.
+        """
+        path = inside(self.folder, f"clips/{self.meta['parts'][number]['name']}", PART_NAME)
+        table = read_part(path, self.meta["fingerprint"])
+        check_vectors(path, stack_vectors(table["vector"]), self.dim)
+        return table
 
     def clips(self) -> Iterator[ClipVector]:
         """Yield every clip, tracks in order and clips in order."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from audiomae.cautions import FEW_JUDGED, caution_of
 from audiomae.checks import close_to, require_all
 from audiomae.disk.files import write_atomically, write_json
 from audiomae.errors import ConfigError
@@ -117,12 +118,27 @@ def evaluate(settings: EvaluateSettings, *, progress: Progress = SILENT) -> Eval
         stage.update(total)
     lists = {name: _mean_of(seeds) for name, seeds in evaluator.systems.items()}
     protocol = _describe(settings, evaluator, round(time.monotonic() - start, 1))
-    result = EvaluateResult(protocol, parts, lists, calibration)
+    cautions = _cautions(evaluator)
+    result = EvaluateResult(protocol, parts, lists, calibration, cautions)
     if settings.out:
         write_json(settings.out, {"format": FORMAT, **as_json(result)})
         with write_atomically(Path(settings.out).with_suffix(".md")) as temporary:
             temporary.write_text(write_tables(result), encoding="utf-8")
     return result
+
+
+def _cautions(evaluator: Evaluator) -> list[str]:
+    """Return why figures decide nothing: of all users, and of lists that are long for the catalogue."""
+    truth = evaluator.data.parts["all"]
+    found = [caution_of(len(truth.users), "users")]
+    for k in sorted(evaluator.data.ks):
+        line = caution_of(
+            FEW_JUDGED, "users", k=k, candidates=truth.catalogue, figures=f"figures @{k} and above"
+        )
+        if line:
+            found.append(line)
+            break
+    return [line for line in found if line]
 
 
 def _named_systems(settings: EvaluateSettings) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from audiomae.audio.decode import decoder_versions
+from audiomae.cautions import caution_of
 from audiomae.checks import require
 from audiomae.disk.files import fingerprint_of, write_atomically, write_json
 from audiomae.model.embedder import Embedder, load, untrained
@@ -89,10 +90,12 @@ class ProbeResult:
     Attributes:
         tasks: Name of the task → its scores.
         protocol: What makes the scores repeatable: model, labels, measures, seed, versions.
+        cautions: A sentence for each task whose scores decide nothing, as too few groups (tracks) were judged.
     """
 
     tasks: dict[str, TaskResult]
     protocol: dict[str, Any]
+    cautions: list[str] = field(default_factory=list)
 
 
 def probe(settings: ProbeSettings, *, progress: Progress = SILENT) -> ProbeResult:
@@ -123,10 +126,16 @@ def probe(settings: ProbeSettings, *, progress: Progress = SILENT) -> ProbeResul
             )
             stage.advance()
     dims = {name: int(values.shape[1]) for name, values in vectors.items()}
-    result = ProbeResult(results, _protocol(settings, trained, whitening, tasks, dims))
+    told = [
+        caution_of(found.groups, "groups (tracks)", figures=f"the scores of {name}")
+        for name, found in results.items()
+    ]
+    protocol = _protocol(settings, trained, whitening, tasks, dims)
+    result = ProbeResult(results, protocol, [line for line in told if line])
     if settings.out:
-        told = {name: found.as_json() for name, found in results.items()}
-        write_json(settings.out, {"format": FORMAT, "protocol": result.protocol, "tasks": told})
+        said = {name: found.as_json() for name, found in results.items()}
+        about = {"format": FORMAT, "protocol": result.protocol, "cautions": result.cautions}
+        write_json(settings.out, {**about, "tasks": said})
     return result
 
 

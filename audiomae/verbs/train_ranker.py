@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from audiomae.cautions import caution_of
 from audiomae.checks import require
 from audiomae.disk.files import locked
 from audiomae.errors import DataError
@@ -54,6 +55,7 @@ class TrainRankerResult:
         gain: Mean of the second minus the first.
         gain_error: Standard error of the gain.
         users: How many users fitted the trees, stopped them and judged them.
+        caution: Why the scores decide nothing, in a sentence; empty where they may.
     """
 
     recommender: str
@@ -65,6 +67,7 @@ class TrainRankerResult:
     gain: float
     gain_error: float
     users: dict[str, int]
+    caution: str = ""
 
 
 def train_ranker(settings: TrainRankerSettings, *, progress: Progress = SILENT) -> TrainRankerResult:
@@ -86,9 +89,9 @@ def train_ranker(settings: TrainRankerSettings, *, progress: Progress = SILENT) 
         ranker.save(folder / "ranker", engine.model.fingerprint)
     meta = ranker.meta
     kept = ("trees", "k", "ndcg_of_retrieval", "ndcg_of_ranker", "gain", "gain_error", "users")
-    return TrainRankerResult(
-        settings.recommender, in_use=ranker.in_use, **{name: meta[name] for name in kept}
-    )
+    found = {name: meta[name] for name in kept}
+    caution = caution_of(meta["users"]["judging"], "users", k=meta["k"], candidates=len(engine.catalogue))
+    return TrainRankerResult(settings.recommender, in_use=ranker.in_use, **found, caution=caution)
 
 
 def _read_groups(engine: Engine, settings: TrainRankerSettings, progress: Progress) -> list[RankingGroup]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 from accelerate import Accelerator
 
+from audiomae.cautions import caution_of
 from audiomae.checks import require
 from audiomae.disk.files import read_json, write_json
 from audiomae.errors import ConfigError
@@ -146,12 +147,14 @@ class TowerScores:
         recall: Share of a user's new tracks that their list holds; mean over the users.
         ndcg: The same with a discount for low places.
         users: Users judged.
+        caution: Why the scores decide nothing, in a sentence; empty where they may.
     """
 
     k: int
     recall: float
     ndcg: float
     users: int
+    caution: str = ""
 
 
 @dataclass(frozen=True)
@@ -194,20 +197,26 @@ def train_towers(settings: TrainTowersSettings, *, progress: Progress = SILENT) 
     with held_run(out, accelerator, identity, kept, given, "train-towers", resume=resume) as needed:
         if not needed:
             said = read_json(out / "result.json")
-            return _result(settings, int(said["steps"]), said, None)
+            return _result(settings, data, int(said["steps"]), said, None)
         outcome = _run(settings, data, out, accelerator, identity, progress)
-    return _result(settings, outcome.steps, outcome.metrics, outcome.stopped_by)
+    return _result(settings, data, outcome.steps, outcome.metrics, outcome.stopped_by)
 
 
 def _result(
-    settings: TrainTowersSettings, steps: int, found: Mapping[str, Any], stopped_by: int | None
+    settings: TrainTowersSettings,
+    data: TowerData,
+    steps: int,
+    found: Mapping[str, Any],
+    stopped_by: int | None,
 ) -> TrainTowersResult:
     separate = settings.objective.popularity == "separate"
     gamma = float(found.get("gamma", DEFAULT_GAMMA)) if separate else 0.0
     scores = None
     if "validation_users" in found:
         recall, ndcg = (float(found[f"validation_{name}@{K}"]) for name in ("recall", "ndcg"))
-        scores = TowerScores(K, recall, ndcg, int(found["validation_users"]))
+        users = int(found["validation_users"])
+        caution = caution_of(users, "users", k=K, candidates=len(data.content))
+        scores = TowerScores(K, recall, ndcg, users, caution)
     return TrainTowersResult(settings.out, steps, gamma, scores, stopped_by)
 
 

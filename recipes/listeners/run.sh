@@ -4,7 +4,7 @@
 set -eu
 corpus=$1 vectors=$2 out=$3
 audiomae() { python -m audiomae "$@"; }
-audiomae prepare-tables simulated "$corpus" --out "$out/tables"
+audiomae prepare-tables simulated "$corpus" --listeners.folders true --out "$out/tables"
 audiomae prepare-tables mel_content "$corpus" --out "$out/mel"
 train() {
     audiomae train-towers "$1" --tables.interactions "$out/tables/interactions.parquet" \

@@ -7,6 +7,7 @@ import pytest
 
 import audiomae
 from audiomae.cli.main import main
+from audiomae.disk.tensors import read_tensors, write_tensors
 from audiomae.errors import ConfigError, FingerprintError, MissingError
 from audiomae.verbs.consolidate import ConsolidateSettings, consolidate
 
@@ -39,6 +40,21 @@ def test_an_earlier_checkpoint_can_be_named_and_one_that_is_not_there_is_refused
     assert json.loads(capsys.readouterr().out)["steps"] == 2
     with pytest.raises(MissingError, match=r"step-00000003: no such checkpoint; there are: .*step-00000004"):
         consolidate(ConsolidateSettings(str(run), str(small_corpus), str(tmp_path / "m"), step=3))
+
+
+def test_a_checkpoint_with_nan_is_one_line(run, small_corpus, tmp_path, capsys):
+    copy = shutil.copytree(run, tmp_path / "run")
+    path = copy / "checkpoints" / "step-00000004" / "model.safetensors"
+    tensors = read_tensors(path)
+    name = sorted(tensors)[0]
+    tensors[name].view(-1)[0] = float("nan")
+    write_tensors(path, tensors)
+    assert (
+        main(["consolidate", str(copy), "--corpus", str(small_corpus), "--out", str(tmp_path / "model")]) == 1
+    )
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert f"step-00000004: tensor '{name}' has NaN or infinite entries. Delete this checkpoint" in line
+    assert not (tmp_path / "model").exists()
 
 
 def test_another_corpus_and_the_run_itself_are_refused(run, tmp_path, small_corpus):

@@ -42,7 +42,7 @@ def make_result() -> EvaluateResult:
     measures = [{name: Measure(mean, mean - 0.1, mean + 0.1) for name in names} for mean in (0.5, 0.2)]
     gap = {name: Interval(0.3, 0.1, 0.5) for name in names}
     part = PartResult(1234, dict(zip(("towers", "popularity"), measures, strict=True)), {"popularity": gap})
-    return EvaluateResult(protocol, {"all": part}, {}, CalibrationResult("no validation slice"))
+    return EvaluateResult(protocol, {"all": part}, {}, CalibrationResult("no validation slice"), ["little."])
 
 
 def test_people_read_who_was_judged_how_well_and_what_is_surely_better(capsys):
@@ -51,4 +51,5 @@ def test_people_read_who_was_judged_how_well_and_what_is_surely_better(capsys):
     assert "1,234 users and 5,678 tracks that are new to them" in said
     assert "All users (1,234 users; 95 % intervals)" in said
     assert "0.5000 [0.4000, 0.6000]" in said
+    assert "Caution: little." in said
     assert "towers is better than popularity (ndcg@5 +0.3000, between +0.1000 and +0.5000)." in said

@@ -26,6 +26,21 @@ def test_a_bare_flag_means_true():
     assert read_settings("similar", ["vectors", "--raw", "--track", "a"]).track == "a"
 
 
+@pytest.mark.parametrize("joined", [False, True])
+def test_what_stands_on_the_command_line_wins_over_yaml_wherever_the_file_is_named(tmp_path, joined):
+    (tmp_path / "a.yaml").write_text("vectors: from-a\ntrack: a\nk: 3\n")
+    (tmp_path / "b.yaml").write_text("vectors: from-b\ntrack: b\n")
+    one, two = (
+        [f"--config={tmp_path / name}"] if joined else ["--config", str(tmp_path / name)]
+        for name in ("a.yaml", "b.yaml")
+    )
+    for words in (["mine", *one], [*one, "mine"], [*one, "mine", *two]):
+        assert read_settings("similar", words).vectors == "mine", words
+    assert read_settings("similar", ["--k", "7", "mine", *one]).k == 7
+    both = read_settings("similar", ["mine", *one, *two])
+    assert (both.track, both.k) == ("b", 3)
+
+
 IDS = [
     "null",
     "~",

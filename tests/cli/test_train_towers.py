@@ -19,6 +19,13 @@ def test_a_finished_training_says_how_well_it_finds_later_plays(capsys):
     assert "popularity weighs 0.5" in said
 
 
+def test_scores_of_few_users_and_songs_come_with_a_caution(capsys):
+    train_towers.show(TrainTowersResult("rec", 1200, 0.5, TowerScores(20, 0.99, 0.9, 10, "of no worth.")))
+    assert "Caution: of no worth." in capsys.readouterr().out
+    train_towers.show(TrainTowersResult("rec", 1200, 0.5, TowerScores(20, 0.3, 0.2, 443)))
+    assert "Caution" not in capsys.readouterr().out
+
+
 def test_a_training_without_later_plays_says_that_nothing_was_judged(capsys):
     train_towers.show(TrainTowersResult("rec", 200, 1.0, None))
     assert "Nothing was judged" in capsys.readouterr().out
@@ -39,6 +46,8 @@ def test_train_ranker_says_whose_order_is_kept(capsys):
     said = capsys.readouterr().out
     assert "the towers' order is kept" in said
     assert "NDCG@10 of 20 users" in said
+    train_ranker.show(TrainRankerResult("rec", True, 35, 10, 0.2, 0.25, 0.05, 0.01, users, "of no worth."))
+    assert "Caution: of no worth." in capsys.readouterr().out
 
 
 def test_prepare_tables_says_what_it_wrote(capsys):

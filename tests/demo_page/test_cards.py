@@ -35,8 +35,9 @@ def test_who_is_better_follows_from_the_paired_interval(lead, outcome, words):
 
 
 def test_a_score_on_few_songs_is_said_to_mean_little():
-    assert "it is easy" in card_of_judgement(judged((0.1, 0.0, 0.2), tracks=30), {}).good
-    assert "it is easy" not in card_of_judgement(judged((0.1, 0.0, 0.2)), {}).good
+    few = card_of_judgement(judged((0.1, 0.0, 0.2), tracks=30), {}).caution
+    assert few.startswith("these figures decide nothing: 30 songs were judged")
+    assert card_of_judgement(judged((0.1, 0.0, 0.2)), {}).caution == ""
 
 
 def test_too_few_songs_give_what_it_takes_and_no_number():
@@ -62,6 +63,8 @@ def test_lists_stand_beside_mel_statistics_the_most_played_and_chance():
     assert [figure.score for figure in lists.figures] == [0.5, 0.3, 0.4]
     assert (lists.chance, lists.outcome) == (0.1, "better")
     assert "20 songs to choose from" in new.asked
+    assert "a list of 10 holds 12 % of the 81 songs" in lists.caution
+    assert "a list of 5 holds 25 % of the 20 songs" in new.caution
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from audiomae.errors import ConfigError, DataError
@@ -84,6 +85,35 @@ def test_stereo_is_averaged_where_its_channels_are_named(model):
     assert model.embed(stereo, RATE, channels="none").shape == (2, model.dim)
     with pytest.raises(ConfigError, match="channels is 'left'; it must be one of none, first, last"):
         model.embed(stereo, RATE, channels="left")
+
+
+def antiphase(seconds: float) -> np.ndarray:
+    """Left = -right for the first half, then alike, (2, samples)."""
+    left = noise(seconds)[0]
+    signs = np.where(np.arange(len(left)) < len(left) // 2, -1.0, 1.0)
+    return np.stack([left, (left * signs)]).astype(np.float32)
+
+
+@pytest.mark.parametrize("seconds", [6.0, 24.0])
+def test_an_array_with_channels_is_mixed_as_its_file_is(model, tmp_path, seconds):
+    stereo = antiphase(seconds)
+    soundfile.write(tmp_path / "song.wav", stereo.T, RATE, subtype="FLOAT")
+    (of_file,) = model.embed_files(tmp_path / "song.wav")
+    for sounds, channels in (
+        (stereo, "first"),
+        (stereo.T, "last"),
+        ([stereo.T], "last"),
+        (stereo[None], "first"),
+    ):
+        (found,) = model.embed(sounds, RATE, channels=channels)
+        assert np.allclose(found, of_file, atol=1e-5), channels
+
+
+def test_channels_that_cancel_are_no_silence(model):
+    left = noise(6.0)[0]
+    (found,) = model.embed(np.stack([left, -left]), RATE, channels="first")
+    (wanted,) = model.embed(left, RATE)  # the file's rule fades in for 10 ms
+    assert found @ wanted / np.linalg.norm(found) / np.linalg.norm(wanted) > 0.999
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16])

@@ -133,7 +133,13 @@ def test_tables_that_are_damaged_are_refused(make_recommender):
     plays = pq.read_table(path)
     gone = pa.array([None, *plays["track_id"].to_pylist()[1:]], pa.string())
     pq.write_table(plays.set_column(1, "track_id", gone), path)
-    refuse(folder, MissingError, "train.parquet: damaged .some plays have no user_id, track_id or weight")
+    refuse(
+        folder,
+        MissingError,
+        "train.parquet: column track_id has empty cells, which it must not. Run audiomae",
+    )
+    pq.write_table(plays.drop_columns(["weight"]), path)
+    refuse(folder, MissingError, "train.parquet: column weight is missing")
     pq.write_table(plays, path)
     (folder / "tables" / "users.parquet").write_bytes(b"PAR1")
     refuse(folder, MissingError, r"users.parquet: .* Run audiomae train-towers again")

@@ -112,6 +112,14 @@ def test_the_towers_stand_beside_the_baselines_with_intervals(result):
     assert gap.mean == pytest.approx(systems["towers"]["ndcg@10"].mean - systems["random"]["ndcg@10"].mean)
 
 
+def test_few_users_and_songs_are_said_to_decide_nothing(result):
+    found, *_ = result
+    few, long = found.cautions
+    judged = found.protocol.users_judged
+    assert few.startswith(f"these figures decide nothing: {judged} users were judged")
+    assert long.startswith("figures @5 and above decide nothing: a list of 5 holds 12 % of the 40 songs")
+
+
 def test_the_result_carries_its_protocol(result):
     _, written, _ = result
     said = written["protocol"]
@@ -156,7 +164,7 @@ def test_probabilities_are_calibrated_on_validation_and_judged_later(result):
 def test_what_is_written_is_what_is_returned(result):
     found, written, _ = result
     assert written["format"] == "audiomae-evaluation/1"
-    assert set(written) == {"format", "protocol", "parts", "lists", "calibration"}
+    assert set(written) == {"format", "protocol", "parts", "lists", "calibration", "cautions"}
     assert written["parts"]["all"]["users"] == found.parts["all"].users
     assert written["parts"]["all"]["systems"]["towers"]["ndcg@10"] == pytest.approx(
         dataclasses.asdict(found.parts["all"].systems["towers"]["ndcg@10"])

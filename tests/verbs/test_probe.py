@@ -53,6 +53,10 @@ def test_pitches_are_told_apart_and_the_file_names_its_protocol(tiny_model, labe
     assert track["scores"]["model"]["rank1"]["score"] == 1.0
     # The tiny model has the untrained encoder's own random weights: the paired difference is nothing.
     assert pitch["model_above"]["untrained encoder"]["linear"] == {"score": 0.0, "low": 0.0, "high": 0.0}
+    assert [line.split(" decide nothing: ")[0] for line in result["cautions"]] == [
+        "the scores of pitch",
+        "the scores of pitch_track",
+    ]
     protocol = result["protocol"]
     assert "C=0.01" in protocol["linear"]
     assert protocol["model"]["fingerprint"] == load(tiny_model).fingerprint

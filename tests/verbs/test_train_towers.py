@@ -24,8 +24,10 @@ from audiomae.errors import ConfigError, DataError, FingerprintError
 from audiomae.listening.content import write_content
 from audiomae.listening.tables import TableSettings
 from audiomae.recommend.catalogue.catalogue import Catalogue
+from audiomae.recommend.folder import RecommenderFolder
 from audiomae.recommend.serving.recommender import Recommender
 from audiomae.recommend.splits import SplitSettings
+from audiomae.recommend.towers import job
 from audiomae.recommend.towers.features import FeatureSettings
 from audiomae.recommend.towers.model import TowerModel
 from audiomae.recommend.towers.negatives import NegativeSettings
@@ -92,6 +94,7 @@ def test_a_recommender_folder_holds_all_that_serves_and_judges_it(tables, tmp_pa
     assert result.validation is not None
     assert result.validation.k == 20
     assert 0 < result.validation.ndcg < result.validation.recall <= 1
+    assert "a list of 20 holds 83 % of the 24 songs" in result.validation.caution
     assert result.gamma == read_json(tmp_path / "rec" / "recommender.json")["gamma"]
     assert "2 of 26 played tracks have no vector" in caplog.text
     model = TowerModel.load(tmp_path / "rec" / "towers")
@@ -145,6 +148,20 @@ def test_a_run_killed_in_the_middle_ends_as_one_that_was_not(tables, tmp_path, p
         train_towers(config(tables, tmp_path / "cut", **settings))
     assert not (tmp_path / "cut" / "recommender.json").exists()
     train_towers(config(tables, tmp_path / "cut", **settings))
+    assert files_that_must_match(tmp_path / "cut") == files_that_must_match(tmp_path / "whole")
+
+
+def test_a_run_killed_after_its_inverted_lists_has_the_catalogue_of_a_whole_one(
+    tables, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(job, "EXACT_BELOW", 10)
+    train_towers(config(tables, tmp_path / "whole"))
+    with monkeypatch.context() as patched:
+        patched.delattr(RecommenderFolder, "write_meta")
+        with pytest.raises(AttributeError, match="write_meta"):
+            train_towers(config(tables, tmp_path / "cut"))
+    assert Catalogue.open(tmp_path / "cut" / "catalogue").meta["index"]["recall"] >= 0.97
+    train_towers(config(tables, tmp_path / "cut"))
     assert files_that_must_match(tmp_path / "cut") == files_that_must_match(tmp_path / "whole")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,9 @@ from audiomae.recommend.catalogue.items import (
 from audiomae.vectors.search import unit_rows
 
 __all__ = ["Catalogue"]
+
+LISTS_RECALL, LISTS_K = 0.97, 100
+"""Least recall of how many best items that inverted lists are tuned to."""
 
 _ORIGIN = (
     "towers_fingerprint",
@@ -64,8 +68,12 @@ class Catalogue:
         *,
         gamma: float = 1.0,
         first_seen: NDArray[np.int64] | None = None,
+        queries_of: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
+        scale: float = 1.0,
     ) -> Catalogue:
         """Write the catalogue of all tracks of `content`; an older one in the folder is replaced whole.
+
+        It is one version, inverted lists included: written again after a kill, it has the same number.
 
         Args:
             folder: Where to write.
@@ -74,6 +82,9 @@ class Catalogue:
             train: Plays that popularity is counted from; its track codes are rows of `content`.
             gamma: Factor of log q in the score; what tracks without a play stand at depends on it.
             first_seen: Second at which each track was first played, -1 unknown; counted from `train` otherwise.
+            queries_of: For inverted lists: history vectors of the items (items, dim) → vectors of users to tune the
+                lists on, length 1, (queries, dim). None for no lists.
+            scale: Factor of the cosine, for the lists.
 
         Raises:
             DataError: If there is no track, a vector is not finite, or `train` is of other tracks.
@@ -100,7 +111,10 @@ class Catalogue:
         parts = embed_content(content, model, plays, first_seen)
         folder = Path(folder)
         with changing(folder):
-            return cls(folder, write_version(folder, meta, parts), parts)
+            if queries_of is None:
+                return cls(folder, write_version(folder, meta, parts), parts)
+            settings = {"scale": scale, "gamma": gamma, "target": LISTS_RECALL, "k": LISTS_K}
+            return cls(folder, meta, parts)._with_lists(queries_of(parts.history), settings, 0)
 
     @classmethod
     def open(cls, folder: Path | str) -> Catalogue:
@@ -192,8 +206,8 @@ class Catalogue:
         *,
         scale: float,
         gamma: float,
-        target: float = 0.97,
-        k: int = 100,
+        target: float = LISTS_RECALL,
+        k: int = LISTS_K,
         seed: int = 0,
     ) -> Catalogue:
         """Give a large catalogue inverted lists, tuned to a recall on held-out queries.
@@ -209,8 +223,11 @@ class Catalogue:
         with changing(self.folder):
             now = Catalogue.open(self.folder)
             settings = {"scale": scale, "gamma": gamma, "target": target, "k": k}
-            lists = InvertedLists.build(now.searched_vectors(settings), seed=seed)
-            return now.rewrite(replace(now.parts, queries=queries.astype(np.float32), lists=lists), settings)
+            return now._with_lists(queries, settings, seed)
+
+    def _with_lists(self, queries: NDArray[np.float32], settings: dict[str, Any], seed: int) -> Catalogue:
+        lists = InvertedLists.build(self.searched_vectors(settings), seed=seed)
+        return self.rewrite(replace(self.parts, queries=queries.astype(np.float32), lists=lists), settings)
 
     def index(self, *, scale: float, gamma: float) -> Index:
         """Return what searches it: with inverted lists where it has some, by the exact product otherwise.

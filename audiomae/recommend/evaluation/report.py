@@ -17,6 +17,7 @@ def write_tables(result: EvaluateResult) -> str:
     text = [
         f"Judged on {protocol.judged_on}: {protocol.users_judged} users, {protocol.pairs_to_be_found} new "
         f"tracks to be found among {protocol.candidates}. Known: {protocol.known}. 95 % intervals over users.",
+        *(f"\n**Caution:** {line}" for line in result.cautions),
         "",
         f"## All users ({everyone.users})",
         "",

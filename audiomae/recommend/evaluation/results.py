@@ -127,12 +127,14 @@ class EvaluateResult:
             "… among themselves" → how the systems did; parts without a play are not there.
         lists: System → coverage, Gini, novelty, artist diversity, popularity and its bias of its lists, at each k.
         calibration: Scores as probabilities.
+        cautions: A sentence for each reason why figures of this result decide nothing.
     """
 
     protocol: EvaluationProtocol
     parts: dict[str, PartResult]
     lists: dict[str, dict[str, float]]
     calibration: CalibrationResult
+    cautions: list[str] = field(default_factory=list)
 
 
 def as_json(result: EvaluateResult) -> dict[str, Any]:

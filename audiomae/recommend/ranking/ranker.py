@@ -1,8 +1,6 @@
 """The second stage: trees that put a user's candidates in order (LightGBM, lambdarank).
 
-ranker/
-    ranker.json   format, features, the towers it was trained on, what it measured, which order is kept
-    ranker.txt    the trees, LightGBM's own text
+`files.py` says how one lies on disk.
 """
 
 from __future__ import annotations
@@ -16,19 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomae.checks import require, require_all
-from audiomae.disk.files import fingerprint_of, read_json, write_atomically, write_json
 from audiomae.disk.records import as_record
 from audiomae.errors import DataError, FingerprintError, MissingError, reason_of
 from audiomae.recommend.evaluation.metrics import ndcg
 from audiomae.recommend.ranking.features import FEATURES, hide_plays
+from audiomae.recommend.ranking.files import read_ranker_meta, read_trees, write_ranker
 
-__all__ = ["Ranker", "RankerSettings", "RankingGroup", "fit_ranker", "need_lightgbm", "order_by"]
+__all__ = [
+    "LEAST_JUDGES",
+    "Ranker",
+    "RankerSettings",
+    "RankingGroup",
+    "fit_ranker",
+    "need_lightgbm",
+    "order_by",
+]
 
-FORMAT = "audiomae-ranker/1"
 SURE = 1.645
 """Standard errors by which the ranker must be better to be kept: 95 %, one-sided."""
 LEAST_USERS = 10
 """Users with a found positive that training needs."""
+LEAST_JUDGES = 20
+"""Users that must judge a ranker before its order is kept: the standard error of fewer gains says little itself."""
 
 
 @dataclass(frozen=True)
@@ -124,13 +131,9 @@ class Ranker:
         return np.asarray(self.booster.predict(features, pred_contrib=True), dtype=np.float64)[:, :-1]
 
     def save(self, folder: Path | str, towers_fingerprint: str) -> None:
-        """Write it; `ranker.json` comes last."""
-        text = self.booster.model_to_string()
-        with write_atomically(Path(folder) / "ranker.txt") as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        meta = {**self.meta, "format": FORMAT, "features": list(FEATURES)}
-        meta |= {"towers_fingerprint": towers_fingerprint, "digest": fingerprint_of(text.encode())}
-        write_json(Path(folder) / "ranker.json", meta)
+        """Write it, so that a reader sees the ranker of before or this one, whole."""
+        meta = {**self.meta, "features": list(FEATURES), "towers_fingerprint": towers_fingerprint}
+        write_ranker(Path(folder), meta, self.booster.model_to_string())
 
     @classmethod
     def load(cls, folder: Path | str, towers_fingerprint: str) -> Ranker:
@@ -141,7 +144,7 @@ class Ranker:
             FingerprintError: If it was trained on other towers or features.
         """
         folder = Path(folder)
-        meta = read_json(folder / "ranker.json", format=FORMAT)
+        meta = read_ranker_meta(folder)
         read = as_record(meta, RankerMeta, where=folder / "ranker.json")
         if read.towers_fingerprint != towers_fingerprint or read.features != FEATURES:
             raise FingerprintError(
@@ -149,23 +152,20 @@ class Ranker:
                 "Run audiomae train-ranker again."
             )
         lightgbm = need_lightgbm()
-        try:
-            text = (folder / "ranker.txt").read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            text = ""
-        if fingerprint_of(text.encode()) != read.digest:
-            raise MissingError(
-                f"{folder / 'ranker.txt'}: missing, cut short or changed. Run audiomae train-ranker again."
-            )
+        trees, text = read_trees(folder, read.digest)
+        if text is None:
+            if read_ranker_meta(folder) != meta:  # trained again between the two reads
+                return cls.load(folder, towers_fingerprint)
+            raise MissingError(f"{trees}: missing, cut short or changed. Run audiomae train-ranker again.")
         try:
             booster = lightgbm.Booster(model_str=text)
         except lightgbm.basic.LightGBMError as error:
             raise DataError(
-                f"{folder / 'ranker.txt'}: holds no trees ({reason_of(error)}). Run audiomae train-ranker again."
+                f"{trees}: holds no trees ({reason_of(error)}). Run audiomae train-ranker again."
             ) from error
         if booster.num_feature() != len(FEATURES):
             raise DataError(
-                f"{folder / 'ranker.txt'}: its trees see {booster.num_feature()} features of {len(FEATURES)}. Run "
+                f"{trees}: its trees see {booster.num_feature()} features of {len(FEATURES)}. Run "
                 "audiomae train-ranker again."
             )
         return cls(booster, meta)
@@ -204,7 +204,8 @@ def fit_ranker(
 
     Returns:
         The ranker; its `meta` says what it measured and which order is kept. Retrieval's is kept unless the
-        ranker's mean NDCG on the judging users is above it by more than `SURE` standard errors.
+        ranker's mean NDCG on the judging users, `LEAST_JUDGES` at least, is above it by more than `SURE` standard
+        errors.
 
     Raises:
         DataError: If too few users have a relevant candidate.
@@ -234,7 +235,7 @@ def fit_ranker(
         "ndcg_of_ranker": float(after.mean()),
         "gain": float(gain.mean()),
         "gain_error": error,
-        "keeps": "ranker" if gain.mean() > SURE * error else "retrieval",
+        "keeps": "ranker" if len(gain) >= LEAST_JUDGES and gain.mean() > SURE * error else "retrieval",
     }
     return ranker
 

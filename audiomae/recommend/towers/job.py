@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,10 +176,14 @@ def write_recommender(
     model.save(folder.towers)
     slices = _slices(data.split)
     folder.write_tables(slices, data.users, data.about)
-    catalogue = Catalogue.create(folder.catalogue, content, model, data.split.train, gamma=gamma)
-    if len(catalogue) >= EXACT_BELOW:
-        queries = _queries(data, model, catalogue)
-        catalogue.build_lists(queries, scale=model.scale, gamma=gamma)
+    large = len(content) >= EXACT_BELOW
+    queries_of = partial(_queries, data, model) if large else None
+    Catalogue.create(
+        *(folder.catalogue, content, model, data.split.train),
+        gamma=gamma,
+        queries_of=queries_of,
+        scale=model.scale,
+    )
     counts = {name: len(plays) for name, plays in slices.items()}
     about |= {
         "counts": {"users": len(data.users), "tracks": len(content), **counts},
@@ -191,13 +196,13 @@ def _slices(split: Split) -> dict[str, Interactions]:
     return {"train": split.train, "validation": split.validation, "test": split.test}
 
 
-def _queries(data: TowerData, model: TowerModel, catalogue: Catalogue) -> NDArray[np.float32]:
+def _queries(data: TowerData, model: TowerModel, rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return vectors of up to 500 users, as they stand at the end of the training slice."""
     users = np.unique(data.split.train.users).astype(np.int64)
     users = users[np.linspace(0, len(users) - 1, min(500, len(users))).astype(np.int64)]
     history = Histories.build(data.split.train).read(users, model.config)
     names = [{"user_id": data.split.train.user_ids[code]} for code in users.tolist()]
-    past = history.mean(catalogue.history[history.tracks]).astype(np.float32)
+    past = history.mean(rows[history.tracks]).astype(np.float32)
     return model.embed_users(names, past, history.there)
 
 

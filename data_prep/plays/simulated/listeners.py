@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 
 from audiomae.corpus.corpus import Corpus
 from audiomae.errors import ConfigError, DataError
-from data_prep.plays.simulated.traits import read_traits
+from data_prep.plays.simulated.traits import UNKNOWN, read_traits
 from data_prep.plays.write import SourceTables
 
 __all__ = ["ListenerSettings", "tables"]
@@ -66,6 +66,7 @@ class ListenerSettings:
         noise: Share of the different tracks that is chosen by popularity alone.
         repeats: Share of the plays that goes to tracks already played.
         new_tracks: Share of the tracks that is released within the simulated time.
+        folders: Whether a folder's name stands for a composer or style that neither tags nor traits say.
         missing: Share of the cells of the listeners' fields that is empty.
         seed: Seed of all draws.
     """
@@ -81,6 +82,7 @@ class ListenerSettings:
     noise: float = 0.1
     repeats: float = 0.3
     new_tracks: float = 0.3
+    folders: bool = False
     missing: float = 0.15
     seed: int = 0
 
@@ -121,7 +123,7 @@ def tables(
     corpus = Corpus.open(corpus_folder)
     if len(corpus) < 2:
         raise DataError(f"{corpus_folder}: {len(corpus)} tracks; listeners need 2 or more to choose from.")
-    plays, users, tracks = simulate(read_traits(corpus, traits, cache), settings)
+    plays, users, tracks = simulate(read_traits(corpus, traits, cache, folders=settings.folders), settings)
     return SourceTables(
         "simulated listeners",
         [plays],
@@ -129,7 +131,8 @@ def tables(
         users=lambda: users,
         notes=(
             "SIMULATED: nobody listened. Tastes are over composers, styles and tempo; popularity is apart.",
-            "artist is the composer and genre the style that tastes were over, which tags may not say.",
+            "artist is the composer and genre the style that tastes were over: of a table of traits, else of the tags"
+            + (", else the name of a folder." if settings.folders else "; empty where neither says them."),
         ),
         settings={"corpus": corpus.fingerprint, "traits": str(traits or ""), **asdict(settings)},
         simulated=True,
@@ -165,13 +168,18 @@ def simulate(traits: pa.Table, settings: ListenerSettings) -> tuple[pa.Table, pa
     told = {
         "track_id": traits["track_id"],
         "title": traits["title"],
-        "artist": traits["composer"],
+        "artist": _known(traits["composer"]),
         "album": [""] * traits.num_rows,
-        "genre": traits["style"],
+        "genre": _known(traits["style"]),
         "tempo": traits["tempo"],
         "released": world.released,
     }
     return plays, _fields(world, tastes, settings, ids), pa.table(told)
+
+
+def _known(names: pa.ChunkedArray) -> list[str]:
+    """Return names, empty where unknown: tracks without an artist are not all of one."""
+    return ["" if name == UNKNOWN else name for name in names.to_pylist()]
 
 
 class _World:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,24 +16,37 @@ from audiomae.disk.files import write_atomically
 from audiomae.errors import DataError
 from audiomae.listening.tables import read_keyed
 
-__all__ = ["read_traits"]
+__all__ = ["UNKNOWN", "read_traits"]
+
+LOG = logging.getLogger(f"audiomae.{__name__}")
+
+UNKNOWN = "unknown"
+"""Composer and style of a track that nothing is known of."""
 
 HEARD_SECONDS = 60
 SLOWEST, USUAL, FASTEST = 30.0, 120.0, 300.0
 
 
-def read_traits(corpus: Corpus, given: Path | str | None = None, cache: Path | str | None = None) -> pa.Table:
+def read_traits(
+    corpus: Corpus,
+    given: Path | str | None = None,
+    cache: Path | str | None = None,
+    *,
+    folders: bool = False,
+) -> pa.Table:
     """Return the traits of each track of a corpus, in its order.
 
     Args:
         corpus: Corpus with tags.
         given: CSV or Parquet with track_id and composer, style, tempo (beats a minute) as far as known. What
-            it leaves open is filled in: composer by the artist, else the album, else the folder; style by the
-            genre, else the first folder of the track_id, else the folder; tempo by estimation.
+            it leaves open is filled in: composer by the tag artist, else the album; style by the tag genre; tempo by
+            estimation.
         cache: Parquet file that keeps estimated tempi.
+        folders: Whether the name of a folder stands for a composer or style that no tag says: the first folder of the
+            track_id, else the one the file lies in. One logged line counts the tracks.
 
     Returns:
-        track_id, title, composer, style, tempo.
+        track_id, title, composer, style, tempo; composer and style are `UNKNOWN` where nothing says them.
 
     Raises:
         MissingError: If `given` is not there.
@@ -50,18 +64,36 @@ def read_traits(corpus: Corpus, given: Path | str | None = None, cache: Path | s
             )
     rows = corpus.tracks.select(["track_id", "path", *TAGS, "content"]).to_pylist()
     tempi = _tempi(corpus, known, Path(cache) if cache else None)
+    from_folder = nothing = 0
     made: dict[str, list[Any]] = {name: [] for name in ("track_id", "title", "composer", "style", "tempo")}
     for row, tempo in zip(rows, tempi, strict=True):
         told = known.get(row["track_id"], {})
-        folders = PurePath(row["track_id"]).parts
-        folder = PurePath(row["path"]).parent.name
-        outer = folders[0] if len(folders) > 1 else folder
+        outer = _folder_of(row) if folders else ""
+        composer = told.get("composer") or row["artist"] or row["album"]
+        style = told.get("style") or row["genre"]
+        from_folder += bool(outer) and not (composer and style)
+        nothing += not (composer and style) and not outer
         made["track_id"].append(row["track_id"])
         made["title"].append(row["title"] or PurePath(row["path"]).stem)
-        made["composer"].append(told.get("composer") or row["artist"] or row["album"] or outer or "unknown")
-        made["style"].append(told.get("style") or row["genre"] or outer or "unknown")
+        made["composer"].append(composer or outer or UNKNOWN)
+        made["style"].append(style or outer or UNKNOWN)
         made["tempo"].append(tempo)
+    if from_folder:
+        LOG.info("%d of %d tracks: the folder's name stands for a composer or style.", from_folder, len(rows))
+    if nothing:
+        LOG.info(
+            "%d of %d tracks have no tag for composer or style, which stay unknown; name them in a table of traits, or "
+            "take folders for them (--listeners.folders).",
+            nothing,
+            len(rows),
+        )
     return pa.table(made)
+
+
+def _folder_of(row: dict[str, Any]) -> str:
+    """Return the first folder of a track_id, else the one that the file lies in."""
+    folders = PurePath(row["track_id"]).parts
+    return folders[0] if len(folders) > 1 else PurePath(row["path"]).parent.name
 
 
 def estimate_tempo(corpus: Corpus, track: int) -> float:

@@ -9,8 +9,16 @@ import pytest
 
 from audiomae.disk.files import fingerprint_of, read_json, write_json
 from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
+from audiomae.recommend.ranking import files
 from audiomae.recommend.ranking.features import FEATURES
-from audiomae.recommend.ranking.ranker import Ranker, RankerSettings, RankingGroup, fit_ranker, order_by
+from audiomae.recommend.ranking.ranker import (
+    LEAST_JUDGES,
+    Ranker,
+    RankerSettings,
+    RankingGroup,
+    fit_ranker,
+    order_by,
+)
 
 SMALL = RankerSettings(candidates=20, trees=60, least_in_leaf=5)
 
@@ -56,6 +64,14 @@ def test_a_gain_that_may_be_chance_is_not_enough():
     assert ranker.meta["keeps"] == "retrieval"
 
 
+@pytest.mark.parametrize(("users", "kept"), [(60, False), (100, True)])
+def test_a_clear_gain_of_a_few_users_decides_nothing(users, kept):
+    ranker = fit_ranker(make_groups(users, says="artist_share"), SMALL)
+    assert ranker.meta["gain"] > 1.645 * ranker.meta["gain_error"]
+    assert ranker.meta["users"]["judging"] == users // 5
+    assert (ranker.meta["users"]["judging"] >= LEAST_JUDGES) == ranker.in_use == kept
+
+
 def test_the_same_groups_and_seed_give_the_same_trees(trained):
     again = fit_ranker(make_groups(200, says="artist_share"), SMALL)
     assert again.booster.model_to_string() == trained.booster.model_to_string()
@@ -96,11 +112,41 @@ def test_a_ranker_of_other_features_is_refused(trained, tmp_path):
         Ranker.load(tmp_path, "towers")
 
 
+def test_a_retraining_killed_between_its_two_files_leaves_the_ranker_of_before(
+    trained, tmp_path, monkeypatch
+):
+    other = fit_ranker(make_groups(200, says="artist_share", seed=1), SMALL)
+    trained.save(tmp_path, "towers")
+
+    def die(*_):
+        raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "write_json", die)
+        with pytest.raises(RuntimeError, match="power cut"):
+            other.save(tmp_path, "towers")
+    features = make_groups(1, says=None, seed=3)[0].features
+    assert Ranker.load(tmp_path, "towers").score(features).tolist() == trained.score(features).tolist()
+    other.save(tmp_path, "towers")
+    assert Ranker.load(tmp_path, "towers").score(features).tolist() == other.score(features).tolist()
+    assert len(list(tmp_path.glob("*.txt"))) == 1
+
+
+def test_a_folder_of_an_earlier_version_still_opens(trained, tmp_path):
+    trained.save(tmp_path, "towers")
+    (trees,) = tmp_path.glob("ranker-*.txt")
+    trees.rename(tmp_path / "ranker.txt")
+    assert Ranker.load(tmp_path, "towers").in_use
+    trained.save(tmp_path, "towers")
+    assert [path.name for path in tmp_path.glob("*.txt")] == [trees.name]
+
+
 @pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_text("tree\n")])
 def test_damaged_trees_are_refused(trained, tmp_path: Path, damage):
     trained.save(tmp_path, "towers")
-    damage(tmp_path / "ranker.txt")
-    with pytest.raises(MissingError, match=r"ranker.txt: missing, cut short or changed"):
+    (trees,) = tmp_path.glob("ranker-*.txt")
+    damage(trees)
+    with pytest.raises(MissingError, match=r"ranker-[0-9a-f]+\.txt: missing, cut short or changed"):
         Ranker.load(tmp_path, "towers")
 
 
@@ -111,14 +157,14 @@ def test_damaged_trees_are_refused(trained, tmp_path: Path, damage):
         ({"candidates": 10**9}, "ranker.candidates is 1000000000; it must be from 2 to 10000"),
         ({"threads": "8"}, "threads is '8'; it must be a whole number"),
         ({"features": 7}, "features is 7; it must be a list"),
-        ({"digest": fingerprint_of(b"tree\n")}, r"ranker\.txt: holds no trees"),
+        ({"digest": fingerprint_of(b"tree\n")}, r"\.txt: holds no trees"),
     ],
 )
 def test_a_ranker_of_other_types_or_absurd_sizes_is_one_line(trained, tmp_path, change, line):
     trained.save(tmp_path, "towers")
     write_json(tmp_path / "ranker.json", read_json(tmp_path / "ranker.json") | change)
     if "digest" in change:
-        (tmp_path / "ranker.txt").write_text("tree\n")
+        (tmp_path / f"ranker-{fingerprint_of(b'tree' + bytes([10]))}.txt").write_text("tree\n")
     with pytest.raises(DataError, match=line) as caught:
         Ranker.load(tmp_path, "towers")
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Traits of tracks: taken where given, else from tags and folders, the tempo from the log-mels."""
+"""Traits of tracks: taken where given, else from tags, and folders where asked, the tempo from the log-mels."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from audiomae.corpus.corpus import Corpus
 from audiomae.corpus.song import TAGS
 from audiomae.corpus.writer import CorpusWriter
 from audiomae.errors import DataError
+from data_prep.plays.simulated.listeners import ListenerSettings, listening
 from data_prep.plays.simulated.traits import estimate_tempo, read_traits
 
 TEMPI = (72.0, 100.0, 120.0, 150.0)
@@ -56,8 +57,29 @@ def test_the_tempo_of_clicks_is_found(clicks):
         assert estimate_tempo(clicks, track) == pytest.approx(tempo, rel=0.02)
 
 
-def test_composer_and_style_fall_back_on_tags_and_then_on_the_first_folder(clicks):
+def test_without_being_asked_no_folder_becomes_a_composer_or_style(clicks, caplog):
+    caplog.set_level("INFO", "audiomae")
     traits = read_traits(clicks)
+    assert traits["composer"].to_pylist() == ["Ada", "Blue", "unknown", "unknown"]
+    assert traits["style"].to_pylist() == ["Rock", "unknown", "unknown", "unknown"]
+    assert "3 of 4 tracks have no tag for composer or style, which stay unknown" in caplog.text
+
+
+def test_unknown_artists_and_genres_are_empty_in_the_tables(clicks):
+    tables = listening(clicks.folder, ListenerSettings(listeners=20, mean_plays=3))
+    tracks = tables.tracks()
+    assert tracks["artist"].to_pylist() == ["Ada", "Blue", "", ""]
+    assert tracks["genre"].to_pylist() == ["Rock", "", "", ""]
+    assert "empty where neither says them" in tables.notes[1]
+    asked = listening(clicks.folder, ListenerSettings(listeners=20, mean_plays=3, folders=True))
+    assert asked.tracks()["artist"].to_pylist()[2:] == ["pack-2", "pack-3"]
+    assert "else the name of a folder" in asked.notes[1]
+
+
+def test_composer_and_style_fall_back_on_tags_and_then_where_asked_on_the_first_folder(clicks, caplog):
+    caplog.set_level("INFO", "audiomae")
+    traits = read_traits(clicks, folders=True)
+    assert "3 of 4 tracks: the folder's name stands for a composer or style." in caplog.text
     assert traits.column_names == ["track_id", "title", "composer", "style", "tempo"]
     assert traits["composer"].to_pylist() == ["Ada", "Blue", "pack-2", "pack-3"]
     assert traits["style"].to_pylist() == ["Rock", "pack-1", "pack-2", "pack-3"]
@@ -69,8 +91,8 @@ def test_given_traits_come_first(clicks, tmp_path):
         "track_id,composer,style,tempo\npack-1/music/1.ogg,Bo,Jazz,60\nelsewhere,X,Y,\npack-3/music/3.ogg,,Folk,\n"
     )
     traits = read_traits(clicks, tmp_path / "traits.csv")
-    assert traits["composer"].to_pylist() == ["Ada", "Bo", "pack-2", "pack-3"]
-    assert traits["style"].to_pylist() == ["Rock", "Jazz", "pack-2", "Folk"]
+    assert traits["composer"].to_pylist() == ["Ada", "Bo", "unknown", "unknown"]
+    assert traits["style"].to_pylist() == ["Rock", "Jazz", "unknown", "Folk"]
     assert traits["tempo"].to_pylist()[1] == 60
     assert traits["tempo"].to_pylist()[3] == pytest.approx(150, rel=0.02)
 
