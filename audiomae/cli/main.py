@@ -25,7 +25,7 @@ from audiomae.cli.pages import is_help, print_help, usage
 from audiomae.doors import VERBS, core_of, make_parser, read_values
 from audiomae.errors import AudiomaeError
 
-__all__ = ["leave", "main", "read_settings", "start"]
+__all__ = ["leave", "main", "start"]
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of a write to stdout that are no fault of the program."""

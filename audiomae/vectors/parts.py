@@ -31,7 +31,6 @@ __all__ = [
     "SETTINGS",
     "TEXTS",
     "TRACK_COLUMNS",
-    "Part",
     "VectorsMeta",
     "check_vectors",
     "clip_schema",
