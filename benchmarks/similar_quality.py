@@ -2,12 +2,12 @@
 
     python benchmarks/similar_quality.py BENCH [--model tiny] [--examples 3] [--draws 20] [--seed 0]
 
-BENCH holds labels.csv and the clips it names. A song is the mean of its clips' vectors. For each class with enough songs,
-`draws` times, that many examples are drawn, and of the ten nearest other songs with a label those of the class are
-counted. Queries: the mean of standardised vectors; that in the softly whitened space; with hubs corrected (what `similar`
-does); and with entries weighted by the examples' own spread (shrunk towards no weights). 95 % intervals of the difference
-to the first from drawing the classes' draws anew. A second table has the skewness of how often a song is among the ten
-nearest of others.
+BENCH holds labels.csv and the clips it names. A song is the mean of its clips' vectors. For each class with enough
+songs, `draws` times, that many examples are drawn, and of the ten nearest other songs with a label those of the class
+are counted. Queries: the mean of standardised vectors; that in the softly whitened space; with hubs corrected (what
+`similar` does); and with entries weighted by the examples' own spread (shrunk towards no weights). 95 % intervals of
+the difference to the first from drawing the draws anew. A second table has the skewness of how often a song is among
+the ten nearest of others.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def queries_of(vectors: NDArray[np.float32]) -> dict[str, object]:
     }
 
 
-def judge(labels: NDArray[np.str_], vectors: NDArray[np.float32], examples: int, draws: int, seed: int) -> dict[str, Array]:
+def judge(
+    labels: NDArray[np.str_], vectors: NDArray[np.float32], examples: int, draws: int, seed: int
+) -> dict[str, Array]:
     """Return the share of the class among the ten nearest, for each query and draw."""
     rng, asked = np.random.default_rng(seed), []
     for name in np.unique(labels[labels != ""]):
@@ -96,7 +98,9 @@ def interval(differences: Array, seed: int) -> str:
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("bench", type=Path)
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--examples", type=int, default=3)
@@ -104,10 +108,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     names, vectors = songs_of(asked.bench, asked.model)
-    print(f"{len(names)} songs, {asked.examples} examples, seed {asked.seed}; {platform.processor() or platform.machine()}\n")
+    machine = platform.processor() or platform.machine()
+    print(f"{len(names)} songs, {asked.examples} examples, seed {asked.seed}; {machine}\n")
     print("| query | " + " | ".join(f"{task} P@10 | to the first" for task in TASKS) + " |")
     print("|---|" + "---|---|" * len(TASKS))
-    judged = [judge(labels_of(asked.bench, task, names), vectors, asked.examples, asked.draws, asked.seed) for task in TASKS]
+    judged = [
+        judge(labels_of(asked.bench, task, names), vectors, asked.examples, asked.draws, asked.seed)
+        for task in TASKS
+    ]
     for query in judged[0]:
         cells = []
         for found in judged:
@@ -117,7 +125,8 @@ def main() -> None:
     space = SearchSpace.fit(vectors)
     cosines = {
         "raw": unit_rows(vectors) @ unit_rows(vectors).T,
-        "standardised": unit_rows(Standardiser.fit(vectors)(vectors)) @ unit_rows(Standardiser.fit(vectors)(vectors)).T,
+        "standardised": unit_rows(Standardiser.fit(vectors)(vectors))
+        @ unit_rows(Standardiser.fit(vectors)(vectors)).T,
         "softly whitened": space.cosines(space.units),
     }
     cosines["softly whitened, hubs corrected"] = space.scores(cosines["softly whitened"])

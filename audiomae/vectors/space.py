@@ -108,7 +108,7 @@ def _sample(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _soft_axes(values: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Return the principal axes of centred values, each divided by the root of its deviation, (dim, kept)."""
+    """Return the principal axes of centred values, each divided by the root of its deviation, shrunk, (dim, kept)."""
     kept = min(DIMS, len(values) - 1, values.shape[1])
     if kept < 1:
         return None
@@ -122,8 +122,9 @@ def _soft_axes(values: NDArray[np.float32]) -> NDArray[np.float32] | None:
     there = spreads > 1e-6 * max(float(spreads.max(initial=0.0)), 1e-12)
     if not there.any():
         return None
-    deviations = spreads[there] / np.sqrt(len(values))
-    return np.asarray(axes[:, there] / np.sqrt(deviations), dtype=np.float32)
+    variances = np.square(spreads[there]) / len(values)
+    shrunk = variances + variances.mean()  # the small ones are the least sure, most of all in small collections
+    return np.asarray(axes[:, there] / shrunk**0.25, dtype=np.float32)
 
 
 def _exact_axes(values: NDArray[np.float64], kept: int) -> tuple[NDArray[np.floating], NDArray[np.floating]]:

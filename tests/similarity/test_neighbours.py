@@ -22,7 +22,9 @@ def test_the_table_holds_what_each_song_would_be_answered(orchestra, tmp_path, h
     assert np.isfinite(told).all()
 
 
-def test_large_collections_go_through_inverted_lists_and_find_nearly_the_same(orchestra, tmp_path, monkeypatch):
+def test_large_collections_go_through_inverted_lists_and_find_nearly_the_same(
+    orchestra, tmp_path, monkeypatch
+):
     write_neighbours(orchestra, 3, tmp_path / "exact.parquet")
     monkeypatch.setattr(neighbours, "EXACT_SONGS", 10)
     write_neighbours(orchestra, 3, tmp_path / "lists.parquet")

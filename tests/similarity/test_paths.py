@@ -14,7 +14,9 @@ def circle(build):
     rng = np.random.default_rng(0)
     angles = np.linspace(0, np.pi, 41)
     clips = {f"arc-{place:02d}": [[10 * np.cos(a), 10 * np.sin(a), 0, 0]] for place, a in enumerate(angles)}
-    clips |= {f"far-{place:02d}": [[*rng.standard_normal(2), *(9 * rng.standard_normal(2))]] for place in range(40)}
+    clips |= {
+        f"far-{place:02d}": [[*rng.standard_normal(2), *(9 * rng.standard_normal(2))]] for place in range(40)
+    }
     return build(clips, {name: {"artist": name[:3], "title": name, "seconds": 60.0} for name in clips})
 
 

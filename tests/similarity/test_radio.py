@@ -43,5 +43,5 @@ def test_an_artist_rests_for_three_songs(orchestra):
 
 @pytest.mark.parametrize("diversity", [-0.1, 1.1, float("nan")])
 def test_a_diversity_out_of_range_is_refused(orchestra, diversity):
-    with pytest.raises(ConfigError, match="diversity is .*; it must be from 0 to 1"):
+    with pytest.raises(ConfigError, match=r"diversity is .*; it must be from 0 to 1"):
         play_radio(orchestra, ["bells-00"], diversity=diversity)

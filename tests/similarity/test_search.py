@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,7 +76,11 @@ def test_factors_are_weighed(orchestra):
 @pytest.mark.parametrize(
     ("by", "error", "text"),
     [
-        ({"pitch": 1}, ConfigError, "by names 'pitch'; songs are compared by learned, timbre, rhythm, harmony"),
+        (
+            {"pitch": 1},
+            ConfigError,
+            "by names 'pitch'; songs are compared by learned, timbre, rhythm, harmony",
+        ),
         ({"timbre": 0}, ConfigError, "one above 0"),
         ({"timbre": -1, "rhythm": 2}, ConfigError, "must be 0 or more"),
         ({"timbre": float("nan")}, ConfigError, "one above 0|0 or more"),
@@ -118,7 +121,9 @@ def test_near_copies_stay_out_unless_they_are_asked_for(copies):
 
 
 def test_other_versions_go_on_request(copies):
-    found = [song.track_id for song in find_similar(copies, ["song-01"], rules=SongRules(k=40, versions=False))]
+    found = [
+        song.track_id for song in find_similar(copies, ["song-01"], rules=SongRules(k=40, versions=False))
+    ]
     assert "live" not in found
     assert "live" in [song.track_id for song in find_similar(copies, ["song-01"], rules=SongRules(k=40))]
 
@@ -127,7 +132,9 @@ def test_playlists_name_songs_and_open_nothing(orchestra, tmp_path, caplog):
     secret = tmp_path / "secret.wav"
     secret.write_bytes(b"no audio, and nobody should look")
     mix = tmp_path / "mix.m3u8"
-    mix.write_text(f"#EXTM3U\n#EXTINF:60,x\n../bells/03.ogg\n/music/bells/04.ogg\n{secret}\n", encoding="utf-8")
+    mix.write_text(
+        f"#EXTM3U\n#EXTINF:60,x\n../bells/03.ogg\n/music/bells/04.ogg\n{secret}\n", encoding="utf-8"
+    )
     named = find_similar(orchestra, ["bells-03", "bells-04"])
     assert find_similar(orchestra, [str(mix)]) == named
     assert "passed over" in caplog.text
@@ -146,7 +153,7 @@ def test_a_file_without_its_model_is_refused_with_the_way_out(orchestra, tmp_pat
         find_similar(orchestra, [str(song)])
 
 
-def test_hubs_are_found_less_often_once_they_are_corrected(build, tmp_path: Path):
+def test_hubs_are_found_less_often_once_they_are_corrected(build):
     rng = np.random.default_rng(2)
     songs = rng.standard_normal((300, 40))
     songs[:10] *= 0.05  # near the centre: near to everything
@@ -156,7 +163,9 @@ def test_hubs_are_found_less_often_once_they_are_corrected(build, tmp_path: Path
         names = [
             song.track_id
             for number in range(300)
-            for song in find_similar(collection, [f"{number:03d}"], hubs=hubs, rules=SongRules(duplicates=True))
+            for song in find_similar(
+                collection, [f"{number:03d}"], hubs=hubs, rules=SongRules(duplicates=True)
+            )
         ]
         counts[hubs] = max(map(names.count, set(names)))
     assert counts[True] < counts[False]
