@@ -11,6 +11,7 @@ import dataclasses
 import errno
 import io
 import json
+import keyword
 import os
 import signal
 import sys
@@ -74,11 +75,14 @@ def _is_flag(action: Any) -> bool:
 
 
 def _underscored(word: str) -> str:
-    """Return `--split.cold-tracks=1` as `--split.cold_tracks=1`; other words stay."""
+    """Return `--split.cold-tracks=1` as `--split.cold_tracks=1`, and `--from` as `--from_`; other words stay.
+
+    A setting named by a word of Python's own carries a line below behind it there.
+    """
     if not word.startswith("--"):
         return word
-    name, equals, value = word.partition("=")
-    return f"--{name[2:].replace('-', '_')}{equals}{value}"
+    name, equals, value = word[2:].partition("=")
+    return f"--{name.replace('-', '_')}{'_' * keyword.iskeyword(name)}{equals}{value}"
 
 
 def run_verb(verb: str, arguments: list[str]) -> int:
