@@ -14,14 +14,30 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from audiomae.serve.answers import answer_errors
-from audiomae.serve.routers import about, health, similar, tracks
+from audiomae.serve.limits import BodyLimit
+from audiomae.serve.metrics import Observed
+from audiomae.serve.routers import (
+    about,
+    docs,
+    embed,
+    health,
+    map,
+    recommend,
+    reconstruct,
+    runs,
+    similar,
+    tracks,
+)
+from audiomae.serve.schemas import Failure
+from audiomae.serve.security import Gate
 from audiomae.serve.state import ServeState
 from audiomae.verbs.serve import SETTINGS_VARIABLE, ServeSettings
 
-__all__ = ["app_of_worker", "make_app", "make_app_of"]
+__all__ = ["app_of_worker", "make_app"]
 
 PAGE = Path(__file__).parent / "page"
-ROUTERS = (about, health, similar, tracks)
+ROUTERS = (about, tracks, similar, embed, reconstruct, recommend, map, runs, health, docs)
+FAILURES = {status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)}
 
 
 def make_app(settings: ServeSettings) -> FastAPI:
@@ -30,18 +46,7 @@ def make_app(settings: ServeSettings) -> FastAPI:
     Raises:
         AudiomaeError: If something cannot be opened.
     """
-    return make_app_of(ServeState.open(settings))
-
-
-def app_of_worker() -> FastAPI:
-    """Return the app of a worker process, which finds its settings in the environment."""
-    values = json.loads(os.environ[SETTINGS_VARIABLE])
-    values["runs"] = values["runs"] if isinstance(values["runs"], str) else tuple(values["runs"])
-    return make_app(ServeSettings(**values))
-
-
-def make_app_of(state: ServeState) -> FastAPI:
-    """Return the app that serves an open state."""
+    state = ServeState(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -50,13 +55,29 @@ def make_app_of(state: ServeState) -> FastAPI:
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
+        state.close()
 
     app = FastAPI(
-        title="audiomae", version=version("audiomae"), lifespan=lifespan, docs_url=None, redoc_url=None
+        title="audiomae",
+        version=version("audiomae"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=FAILURES,  # type: ignore[arg-type]
     )
     app.state.serve = state
     answer_errors(app)
     for router in ROUTERS:
         app.include_router(router.router)
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    app.add_middleware(BodyLimit, settings=settings, uploads=embed.UPLOADS)
+    app.add_middleware(Gate, settings=settings)
+    app.add_middleware(Observed, metrics=state.metrics, access_log=settings.access_log)
     return app
+
+
+def app_of_worker() -> FastAPI:
+    """Return the app of a worker process, which finds its settings in the environment."""
+    values = json.loads(os.environ[SETTINGS_VARIABLE])
+    values["runs"] = values["runs"] if isinstance(values["runs"], str) else tuple(values["runs"])
+    return make_app(ServeSettings(**values))

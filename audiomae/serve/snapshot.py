@@ -113,6 +113,24 @@ class Snapshot:
         return rows
 
     @cached_property
+    def row_of_path(self) -> dict[str, int]:
+        """Row of each path."""
+        return {path: row for row, path in enumerate(self.columns["path"]) if path}
+
+    def find(self, name: str) -> int:
+        """Return the row of a track by its id, its path or the end of that, or its title.
+
+        Raises:
+            DataError: If there is none of this name, or several.
+        """
+        found = self.row_of.get(name)
+        return self.vectors.find(name) if found is None else found
+
+    def warm(self) -> None:
+        """Work out what the first requests need."""
+        _ = self.columns, self.texts
+
+    @cached_property
     def clip_starts(self) -> dict[str, list[float]]:
         """Where the clips of each track start, in seconds."""
         starts: dict[str, list[float]] = {}

@@ -20,15 +20,7 @@ router = APIRouter(prefix="/api", tags=["collection"])
 def about(request: Request) -> Json:
     """Say what is served."""
     state = state_of(request)
-    vectors, recommender = state.snapshot.vectors, None
-    if state.recommender is not None:
-        features = state.recommender.engine.model.features
-        recommender = {
-            "users": len(state.recommender.users),
-            "songs": len(state.recommender),
-            "stages": state.recommender.stages,
-            "fields": [column.name for column in features.columns if column.kind != "user_id"],
-        }
+    vectors = state.snapshot.vectors
     there = vectors.tracks.column_names
     return Json(
         {
@@ -40,7 +32,7 @@ def about(request: Request) -> Json:
             "model": state.settings.model,
             "columns": [name for name in (*TAGS, "seconds") if name in there],
             "factors": [],
-            "recommender": recommender,
+            "recommender": state.about_listeners(),
             "runs": list(state.runs),
             "generation": state.snapshot.generation,
         }

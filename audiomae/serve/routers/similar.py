@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from audiomae.serve.answers import Json
+from audiomae.serve.lists import similar_songs
 from audiomae.serve.schemas import SimilarAnswer, SimilarRequest
 from audiomae.serve.state import state_of
 
@@ -34,7 +35,5 @@ def similar_by_query(
 def find(request: Request, asked: SimilarRequest) -> Json:
     """Answer a request for similar songs."""
     state = state_of(request)
-    snapshot = state.snapshot
-    rows = [snapshot.vectors.find(name) for name in asked.like]
-    songs = snapshot.vectors.similar(asked.like[0], k=asked.k)
-    return Json({"like": snapshot.tracks(rows), "unlike": [], "songs": songs})
+    asked = asked.model_copy(update={"k": min(asked.k, state.settings.most_songs)})
+    return Json(similar_songs(state.snapshot, asked))
