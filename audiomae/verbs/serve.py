@@ -148,7 +148,7 @@ def serve(settings: ServeSettings, *, progress: Progress = SILENT) -> ServeResul
     """
     if missing := [name for name in NEEDED if not find_spec(name)]:
         raise ConfigError(
-            f"serve needs {', '.join(missing)}, not installed here: pip install 'audiomae[web]'."
+            f"serve needs {', '.join(missing)}, not installed here: pip install '.[web]' in the clone."
         )
     with _bound(settings.host, settings.port) as (bound, url):
         run = _run_here(settings) if settings.workers == 1 else _run_workers(settings)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 
 from audiomae.serve.answers import Json
 from audiomae.serve.schemas import (
+    Name,
     PathRequest,
     RadioRequest,
     Rules,
@@ -32,7 +33,7 @@ def similar(request: Request, asked: SimilarRequest) -> Json:
 @router.get("/similar", response_model=SimilarAnswer)
 def similar_by_query(
     request: Request,
-    like: Annotated[list[str], Query(min_length=1, max_length=1000)],
+    like: Annotated[list[Name], Query(min_length=1, max_length=1000)],
     k: Annotated[int, Query(ge=1, le=100_000)] = 10,
 ) -> Json:
     """Find the songs most like some."""
