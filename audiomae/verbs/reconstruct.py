@@ -9,13 +9,16 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
 import torch
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
+from torch import Tensor
 
-from audiomae.audio.mel import invert_log_mel
+from audiomae.audio.mel import MelSettings, invert_log_mel
 from audiomae.checks import require
 from audiomae.disk.files import write_atomically
 from audiomae.errors import ConfigError, DataError
@@ -25,7 +28,7 @@ from audiomae.model.masking import MaskKind, draw_mask
 from audiomae.pretraining.pictures import draw_clip, draw_reconstruction
 from audiomae.progress import SILENT, Progress
 
-__all__ = ["ReconstructResult", "ReconstructSettings", "reconstruct"]
+__all__ = ["RebuiltClip", "ReconstructResult", "ReconstructSettings", "rebuild_clip", "reconstruct", "wav_of"]
 
 
 @dataclass(frozen=True)
@@ -109,26 +112,20 @@ def reconstruct(settings: ReconstructSettings, *, progress: Progress = SILENT) -
         )
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    normal = normalise_clips(clip[None], embedder.std)
-    filled = embedder.autoencoder.rebuild(normal, mask)[0] * embedder.std + clip.mean()
-    masked = mask[0].repeat_interleave(sizes.patch_frames, 0).repeat_interleave(sizes.patch_mels, 1)
-    original = clip.numpy()
-    rebuilt = torch.where(masked, filled.float(), clip).numpy()
-    distance = float(np.sqrt(np.square(original - rebuilt)[masked.numpy()].mean()))
-    seen = np.where(masked.numpy(), np.float32(np.nan), original)
+    made = rebuild_clip(embedder, clip, mask)
     draw_reconstruction(
         out / "reconstruction.png",
-        original,
-        seen,
-        rebuilt,
+        made.original,
+        made.masked,
+        made.rebuilt,
         mel=mel,
         title=f"{Path(settings.song).name}: level and spread of rebuilt patches are the original’s",
         start_seconds=start,
     )
-    for name, values in (("original", original), ("masked", seen), ("rebuilt", rebuilt)):
-        draw_clip(out / f"{name}.png", values, like=original)
-        heard = np.nan_to_num(values, nan=np.log(mel.floor))
-        _write_wav(out / f"{name}.wav", invert_log_mel(heard, mel, seed=settings.seed), mel.sample_rate)
+    for name, values in (("original", made.original), ("masked", made.masked), ("rebuilt", made.rebuilt)):
+        draw_clip(out / f"{name}.png", values, like=made.original)
+        with write_atomically(out / f"{name}.wav") as temporary:
+            temporary.write_bytes(wav_of(values, mel, seed=settings.seed))
     return ReconstructResult(
         picture=out / "reconstruction.png",
         pictures=(out / "original.png", out / "masked.png", out / "rebuilt.png"),
@@ -137,8 +134,46 @@ def reconstruct(settings: ReconstructSettings, *, progress: Progress = SILENT) -
         rebuilt=out / "rebuilt.wav",
         start_seconds=start,
         clip_seconds=embedder.clip_seconds,
-        masked_share=float(mask.float().mean()),
-        error_db=round(distance * 10 / np.log(10), 3),
+        masked_share=made.masked_share,
+        error_db=made.error_db,
+    )
+
+
+class RebuiltClip(NamedTuple):
+    """A clip, and what the model made of it; natural log-mels, (frames, mels)."""
+
+    original: NDArray[np.float32]
+    """As it is."""
+    masked: NDArray[np.float32]
+    """What the encoder saw, NaN in the masked places."""
+    rebuilt: NDArray[np.float32]
+    """With the model's guesses in the masked places."""
+    masked_share: float
+    """Share of the patches that was masked."""
+    error_db: float
+    """Root mean square error of the masked places, in dB."""
+
+
+def rebuild_clip(
+    embedder: Embedder, clip: Float[Tensor, "frames mels"], mask: Bool[Tensor, "1 columns rows"]
+) -> RebuiltClip:
+    """Mask patches of a clip and let the model rebuild them.
+
+    Args:
+        embedder: The model.
+        clip: Natural log-mel of one clip, as long as the model's.
+        mask: True where a patch is masked; at least one is, and one is not.
+    """
+    sizes = embedder.config
+    normal = normalise_clips(clip[None], embedder.std)
+    filled = embedder.autoencoder.rebuild(normal, mask)[0] * embedder.std + clip.mean()
+    masked = mask[0].repeat_interleave(sizes.patch_frames, 0).repeat_interleave(sizes.patch_mels, 1)
+    original = clip.numpy()
+    rebuilt = torch.where(masked, filled.float(), clip).numpy()
+    distance = float(np.sqrt(np.square(original - rebuilt)[masked.numpy()].mean()))
+    seen = np.where(masked.numpy(), np.float32(np.nan), original)
+    return RebuiltClip(
+        original, seen, rebuilt, float(mask.float().mean()), round(distance * 10 / np.log(10), 3)
     )
 
 
@@ -161,8 +196,15 @@ def _cut(embedder: Embedder, settings: ReconstructSettings) -> tuple[torch.Tenso
     return mels[start : start + frames], mel.seconds_of(start)
 
 
-def _write_wav(path: Path, samples: NDArray[np.float32], sample_rate: int) -> None:
+def wav_of(log_mel: NDArray[np.floating], mel: MelSettings, *, seed: int) -> bytes:
+    """Return a log-mel as a 16-bit WAV file; what is NaN in it is silence.
+
+    Args:
+        log_mel: Natural log-mel, (frames, mels).
+        mel: Settings it was made with.
+        seed: Key of the guessed phase.
+    """
+    samples = invert_log_mel(np.nan_to_num(log_mel, nan=np.log(mel.floor)), mel, seed=seed)
     wav = io.BytesIO()
-    soundfile.write(wav, np.clip(samples, -1, 1), sample_rate, format="WAV", subtype="PCM_16")
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(wav.getvalue())
+    soundfile.write(wav, np.clip(samples, -1, 1), mel.sample_rate, format="WAV", subtype="PCM_16")
+    return wav.getvalue()
