@@ -15,6 +15,7 @@ __all__ = [
     "Failure",
     "Health",
     "MapAnswer",
+    "MapState",
     "MapClusters",
     "PopularAnswer",
     "Ready",
@@ -263,6 +264,14 @@ class MapClusters(BaseModel):
 
     codes: str
     names: list[str]
+
+
+class MapState(BaseModel):
+    """How the map was made."""
+
+    generation: int
+    method: str
+    final: bool
 
 
 class MapAnswer(BaseModel):

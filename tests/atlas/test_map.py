@@ -85,7 +85,7 @@ def test_new_songs_come_among_the_others_and_move_none(tmp_path):
         x, y = after[f"s{song:03d}"]
         near = min(before, key=lambda name: (before[name][0] - x) ** 2 + (before[name][1] - y) ** 2)
         assert int(near[1:]) % 3 == song % 3
-    assert [points.codes[song] for song in range(30, 33)] == [points.codes[style] for style in range(3)]
+        assert points.codes[song] in points.codes[song % 3 : 30 : 3]
 
 
 def test_removed_songs_leave_the_map_and_changed_ones_are_placed_again(tmp_path):
