@@ -103,7 +103,7 @@ class Decoder:
 
 def run_apart(job: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Decode in a process of its own, and end it when its time is over."""
-    CONTEXT.set_forkserver_preload(["audiomae.serve.apart"])
+    CONTEXT.set_forkserver_preload(["__main__", "audiomae.serve.apart"])
     ours, theirs = CONTEXT.Pipe(duplex=False)
     process = CONTEXT.Process(target=decode_here, args=(theirs, json.dumps(job)), daemon=True)
     try:

@@ -18,14 +18,17 @@ from audiomae.serve.limits import BodyLimit
 from audiomae.serve.metrics import Observed
 from audiomae.serve.routers import (
     about,
+    audiomuse,
     docs,
     embed,
     health,
     map,
+    playlists,
     recommend,
     reconstruct,
     runs,
     similar,
+    subsonic,
     tracks,
 )
 from audiomae.serve.schemas import Failure
@@ -36,7 +39,21 @@ from audiomae.verbs.serve import SETTINGS_VARIABLE, ServeSettings
 __all__ = ["app_of_worker", "make_app"]
 
 PAGE = Path(__file__).parent / "page"
-ROUTERS = (about, tracks, similar, embed, reconstruct, recommend, map, runs, health, docs)
+ROUTERS = (
+    about,
+    tracks,
+    similar,
+    playlists,
+    embed,
+    reconstruct,
+    recommend,
+    map,
+    runs,
+    audiomuse,
+    subsonic,
+    health,
+    docs,
+)
 FAILURES = {status: {"model": Failure} for status in (401, 403, 404, 409, 413, 422, 503)}
 
 

@@ -1,25 +1,118 @@
-"""Lists of similar songs: requests in, what `audiomae.similarity` answers out."""
+"""Lists of similar songs: requests in, what `audiomae.similarity` answers out.
+
+Imported late: the model behind a collection brings torch. Songs come as rows of the collection, never as the names that
+somebody sent: on the command line a name may be a file, and no request opens one.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiomae.serve.schemas import SimilarRequest
-from audiomae.serve.snapshot import Snapshot
+from audiomae.serve.schemas import Rules
+from audiomae.similarity.collection import Collection
+from audiomae.similarity.explanation import SimilarityExplanation, explain_similarity
+from audiomae.similarity.paths import find_path
+from audiomae.similarity.playlists import playlist_text
+from audiomae.similarity.query import Examples
+from audiomae.similarity.radio import play_radio
+from audiomae.similarity.rules import SongRules
+from audiomae.similarity.search import rank_similar
+from audiomae.vectors.similar import SimilarSong
+from audiomae.vectors.vectors import Vectors
 
-__all__ = ["similar_songs", "similar_to_vector"]
+__all__ = ["Lists"]
 
 
-def similar_songs(snapshot: Snapshot, asked: SimilarRequest) -> dict[str, Any]:
-    """Find the songs most like some, and not like others."""
-    rows = [snapshot.find(name) for name in asked.like]
-    songs = snapshot.vectors.similar(asked.like[0], k=asked.k)
-    return {"like": snapshot.tracks(rows), "unlike": [], "songs": songs}
+class Lists:
+    """A collection, ready to be asked.
+
+    Args:
+        vectors: The open folder.
+    """
+
+    def __init__(self, vectors: Vectors) -> None:
+        self.collection = Collection(vectors)
+        self.ids = self.collection.track_ids
+        self.collection.factor("learned")
+
+    @property
+    def factors(self) -> list[str]:
+        """What songs can be compared by."""
+        return self.collection.factors
+
+    def similar(
+        self,
+        like: Sequence[int],
+        unlike: Sequence[int] = (),
+        *,
+        rules: Rules,
+        by: Mapping[str, float] | None = None,
+        hubs: bool = True,
+    ) -> list[SimilarSong]:
+        """Return the songs most like some rows, and not like others."""
+        return rank_similar(
+            self.collection,
+            self._examples(like),
+            self._examples(unlike),
+            rules=rules_of(rules),
+            by=by,
+            hubs=hubs,
+        )
+
+    def similar_to(self, vector: NDArray[np.float32], *, rules: Rules) -> list[SimilarSong]:
+        """Return the songs most like a vector that was made as the collection's were, (dim,)."""
+        sent = Examples([], [vector], ["the file"])
+        return rank_similar(self.collection, sent, self._examples(()), rules=rules_of(rules))
+
+    def path(self, start: int, end: int, steps: int, *, rules: Rules) -> list[SimilarSong]:
+        """Return songs that lead from one row to another, both included."""
+        return find_path(self.collection, self.ids[start], self.ids[end], steps, rules=rules_of(rules))
+
+    def cosines(self, row: int, others: Sequence[int]) -> list[float]:
+        """Return how near some rows are to one, in [-1, 1]."""
+        units = self.collection.vectors.space.units
+        found: list[float] = np.clip(units[list(others)] @ units[row], -1, 1).tolist()
+        return found
+
+    def radio(
+        self,
+        like: Sequence[int],
+        unlike: Sequence[int],
+        *,
+        diversity: float,
+        seed: int,
+        rules: Rules,
+    ) -> list[SimilarSong]:
+        """Return the next songs of a radio."""
+        return play_radio(
+            self.collection,
+            [self.ids[row] for row in like],
+            [self.ids[row] for row in unlike],
+            k=rules.k,
+            diversity=diversity,
+            seed=seed,
+            rules=rules_of(rules),
+        )
+
+    def explain(self, one: int, other: int) -> SimilarityExplanation:
+        """Say in what two rows are alike, and where."""
+        return explain_similarity(self.collection, self.ids[one], self.ids[other])
+
+    def playlist(self, rows: Sequence[int], kind: Literal["m3u8", "csv"]) -> str:
+        """Return rows as the text of a playlist."""
+        ones = np.ones(len(rows))
+        return playlist_text(self.collection.songs(list(rows), ones, ones), kind)
+
+    def _examples(self, rows: Sequence[int]) -> Examples:
+        return Examples(list(dict.fromkeys(rows)), [], [self.ids[row] for row in dict.fromkeys(rows)])
 
 
-def similar_to_vector(snapshot: Snapshot, vector: NDArray[np.float32], k: int) -> list[Any]:
-    """Find the songs most like a vector that was made as the collection's were."""
-    return list(snapshot.vectors.similar_to(vector, k=k))
+def rules_of(asked: Rules) -> SongRules:
+    """Return the core's rules for those of a request."""
+    values: dict[str, Any] = {name: getattr(asked, name) for name in Rules.model_fields}
+    values["key"] = tuple(part.strip() for part in (asked.key or "").split(",") if part.strip())
+    return SongRules(**values)

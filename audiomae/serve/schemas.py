@@ -1,43 +1,33 @@
-"""The shapes of requests and answers, as `/openapi.json` tells of them."""
+"""The shapes of requests and answers about songs and lists of them, as `/openapi.json` tells of them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "About",
     "ClipPlace",
-    "ColoursAnswer",
     "EmbedAnswer",
-    "ExplainRequest",
     "Failure",
-    "Health",
-    "MapAnswer",
-    "MapState",
-    "MapClusters",
-    "PopularAnswer",
-    "Ready",
-    "RebuildAnswer",
-    "RebuildRequest",
-    "RecommendAnswer",
-    "RecommendRequest",
-    "RecommendedAnswer",
+    "Finite",
+    "MomentAnswer",
+    "Name",
+    "Names",
+    "PathRequest",
+    "PlaylistRequest",
+    "RadioRequest",
     "RecommenderAbout",
     "Rules",
-    "RunAbout",
-    "RunAnswer",
-    "RunsAnswer",
     "SimilarAnswer",
     "SimilarRequest",
+    "SimilarityAnswer",
     "SongAnswer",
-    "ThreeParts",
+    "SongsAnswer",
     "TrackAnswer",
     "TrackDetails",
     "TracksAnswer",
-    "UserRequest",
-    "UsersAnswer",
 ]
 
 Name = Annotated[str, Field(min_length=1, max_length=4096)]
@@ -115,6 +105,7 @@ class SongAnswer(TrackAnswer):
     """A song found."""
 
     cosine: float
+    score: float
 
 
 class SimilarAnswer(BaseModel):
@@ -134,6 +125,7 @@ class Rules(BaseModel):
     per_artist: int | None = Field(default=None, ge=1, le=100_000)
     per_album: int | None = Field(default=None, ge=1, le=100_000)
     duplicates: bool = False
+    versions: bool = True
     where: dict[str, str | list[str]] = Field(default_factory=dict, max_length=20)
     seconds: tuple[float, float] | None = None
     tempo: tuple[float, float] | None = None
@@ -159,185 +151,55 @@ class EmbedAnswer(BaseModel):
     songs: list[SongAnswer]
 
 
-class RebuildRequest(BaseModel):
-    """What of a clip is masked."""
+class SongsAnswer(BaseModel):
+    """Songs in order."""
 
-    model_config = ConfigDict(extra="forbid")
+    songs: list[SongAnswer]
 
-    track_id: Name
-    start_seconds: float = Field(default=0, ge=0, le=86_400)
-    spans: list[tuple[Finite, Finite]] = Field(min_length=1, max_length=64)
-    bands: list[tuple[Finite, Finite]] | None = Field(default=None, min_length=1, max_length=64)
+
+class PathRequest(Rules):
+    """From one song to another."""
+
+    start: Name
+    end: Name
+    steps: int = Field(default=8, ge=0, le=200)
+
+
+class RadioRequest(Rules):
+    """A radio."""
+
+    like: Names = Field(min_length=1)
+    unlike: Names = Field(default_factory=list)
+    diversity: float = Field(default=0.3, ge=0, le=1)
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    k: int = Field(default=20, ge=1, le=1000)
 
 
-class ThreeParts(BaseModel):
-    """Data URLs."""
+class MomentAnswer(BaseModel):
+    """A clip of each of two songs that are alike."""
 
-    original: str
-    masked: str
-    rebuilt: str
-
-
-class RebuildAnswer(BaseModel):
-    """A clip before, as the encoder saw it, and rebuilt."""
-
-    clip_seconds: float
     start_seconds: float
-    masked_share: float
-    error_db: float
-    pictures: ThreeParts
-    sounds: ThreeParts
-
-
-class UserRequest(BaseModel):
-    """One user: by id, or by what is known of them and songs they like."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    user: Name | None = None
-    new: dict[str, str | float | int | bool | None] | None = Field(default=None, max_length=50)
-    liked: Names = Field(default_factory=list)
-    ranker: bool = True
-
-
-class RecommendRequest(UserRequest):
-    """A list for a user."""
-
-    k: int = Field(default=10, ge=1, le=100_000)
-    per_artist: int | None = Field(default=None, ge=1, le=100_000)
-    unplayed: int = Field(default=0, ge=0, le=100_000)
-    where: dict[str, str | list[str]] = Field(default_factory=dict, max_length=20)
-    heard: bool = False
-
-
-class ExplainRequest(UserRequest):
-    """Why a song is in a user's list."""
-
-    track: Name
-
-
-class RecommendedAnswer(BaseModel):
-    """A song of a list."""
-
-    track_id: str
-    title: str
-    artist: str
-    album: str
-    genre: str
-    path: str
-    score: float
+    other_start_seconds: float
     cosine: float
 
 
-class PopularAnswer(BaseModel):
-    """A song by its plays."""
+class SimilarityAnswer(BaseModel):
+    """Why two songs are alike."""
 
-    track_id: str
-    title: str
-    artist: str
-    album: str
-    genre: str
-    path: str
-    plays: int
-
-
-class RecommendAnswer(BaseModel):
-    """A list, and beside it what is played most."""
-
-    user: str
-    stages: int
-    songs: list[RecommendedAnswer]
-    popular: list[PopularAnswer]
-    mel: list[RecommendedAnswer] | None
+    one: str
+    other: str
+    cosine: float
+    factors: dict[str, float]
+    nearer_than: dict[str, float]
+    moments: list[MomentAnswer]
+    clip_seconds: float
 
 
-class UsersAnswer(BaseModel):
-    """Users by id."""
+class PlaylistRequest(BaseModel):
+    """Songs as a file."""
 
-    total: int
-    users: list[str]
+    model_config = ConfigDict(extra="forbid")
 
-
-class MapClusters(BaseModel):
-    """Regions of the map."""
-
-    codes: str
-    names: list[str]
-
-
-class MapState(BaseModel):
-    """How the map was made."""
-
-    generation: int
-    method: str
-    final: bool
-
-
-class MapAnswer(BaseModel):
-    """Places of all songs; numbers are base64, little end first."""
-
-    generation: int
-    method: str
-    final: bool
-    track_ids: list[str]
-    titles: list[str]
-    artists: list[str]
-    x: str
-    y: str
-    clusters: MapClusters
-    columns: list[str]
-
-
-class ColoursAnswer(BaseModel):
-    """What songs are coloured by."""
-
-    by: str
-    kind: Literal["category", "number"]
-    codes: str | None = None
-    names: list[str] | None = None
-    values: str | None = None
-    low: float | None = None
-    high: float | None = None
-
-
-class RunAbout(BaseModel):
-    """A run by name."""
-
-    name: str
-    folder: str
-
-
-class RunsAnswer(BaseModel):
-    """The runs that are served."""
-
-    runs: list[RunAbout]
-
-
-class RunAnswer(BaseModel):
-    """A run's curves, pictures and result."""
-
-    name: str
-    metrics: list[dict[str, Any]]
-    held_out: list[dict[str, Any]]
-    pictures: list[str]
-    probe: list[dict[str, Any]]
-    result: dict[str, Any] | None
-    settings: dict[str, Any]
-    finished: bool
-
-
-class Health(BaseModel):
-    """The process lives."""
-
-    status: str
-
-
-class Ready(BaseModel):
-    """What is open."""
-
-    status: str
-    tracks: int
-    generation: int
-    parts: dict[str, bool]
-    notes: dict[str, str]
+    name: str = Field(default="playlist", min_length=1, max_length=200)
+    tracks: list[Name] = Field(min_length=1, max_length=10_000)
+    format: Literal["m3u8", "csv"] = "m3u8"

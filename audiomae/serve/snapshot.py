@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +17,9 @@ import pyarrow.compute as pc
 from audiomae.corpus.song import TAGS
 from audiomae.serve.answers import RefusedError
 from audiomae.vectors.vectors import Vectors
+
+if TYPE_CHECKING:
+    from audiomae.serve.lists import Lists
 
 __all__ = ["Snapshot", "Stamp", "stamp_of"]
 
@@ -47,6 +52,8 @@ class Snapshot:
     vectors: Vectors
     stamp: Stamp | None
     row_of: dict[str, int] = field(repr=False)
+    _made: dict[str, Any] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
     def open(cls, folder: str) -> Snapshot:
@@ -126,9 +133,18 @@ class Snapshot:
         found = self.row_of.get(name)
         return self.vectors.find(name) if found is None else found
 
+    @property
+    def lists(self) -> Lists:
+        """What finds similar songs, made at its first use."""
+        with self._lock:
+            if "lists" not in self._made:
+                self._made["lists"] = import_module("audiomae.serve.lists").Lists(self.vectors)
+        found: Lists = self._made["lists"]
+        return found
+
     def warm(self) -> None:
         """Work out what the first requests need."""
-        _ = self.columns, self.texts
+        _ = self.columns, self.texts, self.lists
 
     @cached_property
     def clip_starts(self) -> dict[str, list[float]]:

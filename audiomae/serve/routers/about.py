@@ -13,6 +13,9 @@ from audiomae.serve.state import state_of
 
 __all__ = ["router"]
 
+FACTORS = ("timbre", "rhythm", "harmony")
+"""What songs may be compared by beside their vectors, where it was measured."""
+
 router = APIRouter(prefix="/api", tags=["collection"])
 
 
@@ -31,7 +34,7 @@ def about(request: Request) -> Json:
             "hop_seconds": vectors.meta.get("hop_seconds"),
             "model": state.settings.model,
             "columns": [name for name in (*TAGS, "seconds") if name in there],
-            "factors": [],
+            "factors": ["learned", *(name for name in FACTORS if name in there)],
             "recommender": state.about_listeners(),
             "runs": list(state.runs),
             "generation": state.snapshot.generation,

@@ -11,8 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Query, Request, UploadFile
 
 from audiomae.serve.answers import Json
-from audiomae.serve.lists import similar_to_vector
-from audiomae.serve.schemas import EmbedAnswer
+from audiomae.serve.schemas import EmbedAnswer, Rules
 from audiomae.serve.state import ServeState, state_of
 
 __all__ = ["UPLOADS", "router"]
@@ -43,5 +42,5 @@ def embed_file(state: ServeState, file: UploadFile, k: int) -> dict[str, Any]:
         with path.open("wb") as target:
             shutil.copyfileobj(file.file, target)
         seconds, vector = sounds.embed(path, name)
-    songs = similar_to_vector(snapshot, vector, k)
+    songs = snapshot.lists.similar_to(vector, rules=Rules(k=k))
     return {"seconds": round(seconds, 2), "dim": len(vector), "vector": vector, "songs": songs}

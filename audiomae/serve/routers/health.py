@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from audiomae.serve.answers import Json
-from audiomae.serve.schemas import Health, Ready
+from audiomae.serve.part_schemas import Health, Ready
 from audiomae.serve.state import state_of
 
 __all__ = ["router"]

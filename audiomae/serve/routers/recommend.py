@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from audiomae.serve.answers import Json
-from audiomae.serve.schemas import ExplainRequest, RecommendAnswer, RecommendRequest, UsersAnswer
+from audiomae.serve.part_schemas import ExplainRequest, RecommendAnswer, RecommendRequest, UsersAnswer
 from audiomae.serve.snapshot import fold
 from audiomae.serve.state import state_of
 

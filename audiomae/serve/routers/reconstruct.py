@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from audiomae.serve.answers import Json
 from audiomae.serve.files import find_song
-from audiomae.serve.schemas import RebuildAnswer, RebuildRequest
+from audiomae.serve.part_schemas import RebuildAnswer, RebuildRequest
 from audiomae.serve.state import state_of
 
 __all__ = ["router"]

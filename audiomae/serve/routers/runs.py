@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse
 
 from audiomae.serve.answers import Json, RefusedError
+from audiomae.serve.part_schemas import RunAnswer, RunsAnswer
 from audiomae.serve.runs import picture_of_run, show_run
-from audiomae.serve.schemas import RunAnswer, RunsAnswer
 from audiomae.serve.state import state_of
 
 __all__ = ["router"]
