@@ -12,11 +12,7 @@ from numpy.typing import NDArray
 
 from audiomae.corpus.song import TAGS
 from audiomae.serve.answers import Json, RefusedError
-<<<<<<< HEAD
-from audiomae.serve.schemas import ColoursAnswer, MapAnswer, MapState
-=======
-from audiomae.serve.part_schemas import ColoursAnswer, MapAnswer
->>>>>>> serve
+from audiomae.serve.part_schemas import ColoursAnswer, MapAnswer, MapState
 from audiomae.serve.state import state_of
 
 __all__ = ["router"]

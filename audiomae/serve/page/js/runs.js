@@ -52,7 +52,7 @@ function scoresOf(probe) {
   for (const [task, found] of Object.entries(probe.tasks || {})) {
     for (const [kind, measures] of Object.entries(found.scores || {})) {
       for (const [measure, score] of Object.entries(measures)) {
-        if (score && typeof score.value === "number") row[`${task}: ${measure}, ${kind}`] = score.value;
+        if (score && typeof score.score === "number") row[`${task}: ${measure}, ${kind}`] = score.score;
       }
     }
   }
