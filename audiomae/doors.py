@@ -45,7 +45,7 @@ VERBS = {
     "plan": Verb(None, False, "what one GPU, DDP and FSDP need, and which to use"),
     "consolidate": Verb("run", False, "checkpoint, whole or in shards → one model file"),
     "export": Verb("inputs", True, "model + corpus or files → vectors in Parquet"),
-    "similar": Verb("vectors", False, "vectors → the most similar songs"),
+    "similar": Verb("vectors", False, "vectors → songs like these, paths, radio"),
     "probe": Verb("model", False, "model + labels → linear probe, kNN and retrieval scores"),
     "reconstruct": Verb("model", False, "model + song → original, masked, rebuilt: PNG and WAV"),
     "prepare-tables": Verb("inputs", True, "a data set of plays → Parquet tables"),

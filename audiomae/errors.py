@@ -5,6 +5,7 @@ AudiomaeError               one clear line: value, limit, way out; the command l
 ├── DataError               a table, list or folder holds something wrong
 │   ├── MissingError        a file or folder that must be there is not, or is cut short
 │   └── FingerprintError    a folder was made from something else than what it is used with
+│       └── OtherRunError   a run folder was begun with other settings or another corpus
 ├── ConfigError             values that do not fit together (exit 2)
 ├── StorageError            the disk refuses a write: full, read-only, no permission
 ├── DivergedError           training met a loss that is not a number
@@ -21,6 +22,7 @@ __all__ = [
     "DivergedError",
     "FingerprintError",
     "MissingError",
+    "OtherRunError",
     "PeerError",
     "StorageError",
     "reason_of",
@@ -59,6 +61,10 @@ class MissingError(DataError):
 
 class FingerprintError(DataError):
     """A folder was made from something else than what it is used with."""
+
+
+class OtherRunError(FingerprintError):
+    """A run folder was begun with other settings or made from something else."""
 
 
 class ConfigError(AudiomaeError):

@@ -19,13 +19,14 @@ import torch
 from noise_corpus import write_noise_corpus
 
 from audiomae.model.config import model_of_size
-from audiomae.model.embedder import load, save, untrained
+from audiomae.model.embedder import Embedder, load, save, untrained
 from audiomae.verbs.export import ExportSettings, export
 
 
-def write_clips(folder: Path, clips: int, clips_a_track: int = 32) -> None:
-    """Write a corpus of noise whose 5-s grid has `clips` clips."""
-    write_noise_corpus(folder, tracks=clips // clips_a_track, seconds=5 * (clips_a_track - 1) + 4.96)
+def write_clips(folder: Path, model: Embedder, clips: int, clips_a_track: int = 32) -> None:
+    """Write a corpus of noise that the model cuts into `clips` clips."""
+    seconds = model.hop_seconds * (clips_a_track - 1) + model.clip_seconds
+    write_noise_corpus(folder, tracks=clips // clips_a_track, seconds=seconds)
 
 
 def main() -> None:
@@ -41,10 +42,11 @@ def main() -> None:
     bare, whole = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_clips(folder / "corpus", arguments.clips)
         save(untrained(model_of_size(arguments.size)), folder / "run", {})
         model = load(folder / "run")
-        clips = torch.randn(arguments.batch, 496, 80, generator=torch.Generator().manual_seed(0))
+        write_clips(folder / "corpus", model, arguments.clips)
+        shape = (arguments.batch, model.config.clip_frames, model.config.mels)
+        clips = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         for number in range(arguments.rounds + 1):
             start = time.perf_counter()
             with torch.inference_mode():

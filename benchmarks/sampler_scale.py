@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from report import conditions, markdown
 
 from audiomae.corpus.clips import ClipStream, permute
+from audiomae.model.config import ModelSettings
 from audiomae.pretraining.task import sample_numbers
 
-CLIP = 496
+CLIP = ModelSettings().clip_frames
 BLOCK = 1 << 20
 
 

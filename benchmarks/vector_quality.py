@@ -53,15 +53,16 @@ class Judge:
         self, corpus: Corpus, tracks: npt.NDArray[np.int64], sizes: ModelSettings, seed: int
     ) -> None:
         self.corpus, self.seed = corpus, seed
-        grids = [clip_starts(int(corpus.frames[track]), sizes.clip_frames, 500) for track in tracks]
+        like = untrained(sizes, seed=seed).with_pooling(pool=PretrainSettings.pool)
+        self.like = dataclasses.replace(like, mel=corpus.mel, mean=corpus.mean, std=corpus.std)
+        hop = corpus.mel.frames_of(self.like.hop_seconds)
+        grids = [clip_starts(int(corpus.frames[track]), sizes.clip_frames, hop) for track in tracks]
         grids = [
             grid[np.linspace(0, len(grid) - 1, min(len(grid), CLIPS_A_TRACK)).astype(int)] for grid in grids
         ]
         self.owners = np.repeat(tracks, [len(grid) for grid in grids])
         self.clips = read_clips(corpus, self.owners, np.concatenate(grids), sizes.clip_frames)
         self.names = np.array([str(owner) for owner in self.owners])
-        like = untrained(sizes, seed=seed).with_pooling(pool=PretrainSettings.pool)
-        self.like = dataclasses.replace(like, mel=corpus.mel, mean=corpus.mean, std=corpus.std)
 
     def embed(self, module: Arm | None) -> npt.NDArray[np.float32]:
         """Embed the clips with an arm's encoder; None is the encoder with random weights."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import statistics
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,6 +67,90 @@ def test_the_files_are_found():
 def test_every_module_says_in_all_what_is_for_others():
     silent = [name for name, tree in FILES.items() if tree.body and not exported(tree)]
     assert silent == ["audiomae/__main__.py", "audiomae/verbs/__init__.py"]
+
+
+FOR_PEOPLE = {
+    "audiomae/doors.py": {"Verb", "make_door", "settings_of"},  # what Python's door is made of, late
+    "audiomae/hear.py": {"HearModel", "get_scene_embeddings", "get_timestamp_embeddings", "load_model"},
+    # What the public objects and the verbs return.
+    "audiomae/model/embedder.py": {"FileVector"},
+    "audiomae/vectors/vectors.py": {"ClipVector", "NamedVectors"},
+    "audiomae/recommend/serving/explanations.py": {"FeaturePart", "HeardSong", "NamedSong", "Parts", "Score"},
+    "audiomae/recommend/serving/songs.py": {"RecommendedSong"},
+    "audiomae/verbs/check_tables.py": {"TableProblem"},
+    "audiomae/verbs/export.py": {"LeftOut"},
+    "audiomae/verbs/similar.py": {"SimilarSong"},
+    "audiomae/verbs/train_towers.py": {"TowerScores"},
+}
+"""Names that no module of ours takes and people do."""
+
+
+def reached_by_name(file: str) -> set[str]:
+    """Names that the registry of verbs and the command line ask a module for, by the verb's name."""
+    folder, stem = Path(file).parent.name, Path(file).stem
+    if folder == "verbs":
+        title = stem.title().replace("_", "")
+        return {stem, f"{title}Settings", f"{title}Result"}
+    return {"EXAMPLE", "MAIN", "show", "status"} if folder == "cli" else set()
+
+
+def dotted(file: str) -> str:
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def taken(tree: ast.AST) -> set[tuple[str, str]]:
+    """Modules with the names that a file takes from them: `from m import n`, or `m.n` of a module imported whole."""
+    pairs, whole = set(), {}
+    for node in imports(tree):
+        for alias in node.names:
+            if isinstance(node, ast.ImportFrom):
+                pairs.add((node.module or "", alias.name))
+            name = f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+            whole[alias.asname or alias.name] = name
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and (module := whole.get(ast.unparse(node.value))):
+            pairs.add((module, node.attr))
+    return pairs
+
+
+@cache
+def all_taken() -> dict[str, set[tuple[str, str]]]:
+    """What each file takes of the package: its own files, the benchmarks, the recipes' and the docs' notebooks."""
+    trees = dict(FILES)
+    for folder in ("benchmarks", "recipes"):
+        trees |= {str(path): ast.parse(path.read_text()) for path in sorted((ROOT / folder).rglob("*.py"))}
+    for path in sorted((ROOT / "docs").rglob("*.ipynb")):
+        cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+        trees[str(path)] = ast.parse("\n".join("".join(cell["source"]) for cell in cells))
+    return {name: taken(tree) for name, tree in trees.items()}
+
+
+def taken_by_others(file: str) -> set[str]:
+    """Names that any other file takes from this one."""
+    pairs = set().union(*(pairs for name, pairs in all_taken().items() if name != file))
+    return {name for module, name in pairs if module == dotted(file)}
+
+
+def test_all_names_what_others_take_and_no_more():
+    """A name that a file alone uses, or its tests, is for that file; what another takes stands in the list."""
+    more, less = [], []
+    for file, tree in FILES.items():
+        if file == "audiomae/__init__.py":  # for people, all of it
+            continue
+        mine = taken_by_others(file)
+        listed = set(exported(tree))
+        more += [
+            f"{file}: {name}" for name in listed - mine - FOR_PEOPLE.get(file, set()) - reached_by_name(file)
+        ]
+        less += [f"{file}: {name}" for name in (mine & defined(tree)) - listed]
+    assert more == []
+    assert less == []
+
+
+def test_what_is_kept_for_people_is_there_and_taken_by_nobody_else():
+    for file, names in FOR_PEOPLE.items():
+        assert names <= set(exported(FILES[file])), file
+        assert not names & taken_by_others(file), file
 
 
 def test_all_names_what_is_there():

@@ -18,7 +18,7 @@ import av
 
 from audiomae.errors import DecodeError
 
-__all__ = ["CONTAINERS", "ENDINGS", "PacketReader", "Part", "open_container"]
+__all__ = ["ENDINGS", "PacketReader", "Part", "open_container"]
 
 # fmt: off
 CONTAINERS = (

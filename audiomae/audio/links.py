@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Link", "flac_links", "ogg_links"]
+__all__ = ["flac_links", "ogg_links"]
 
 HEADER = struct.Struct("<4sBBqIIIB")
 MARKER = b"fLaC"

@@ -11,6 +11,7 @@ import dataclasses
 import errno
 import io
 import json
+import keyword
 import os
 import signal
 import sys
@@ -24,7 +25,7 @@ from audiomae.cli.pages import is_help, print_help, usage
 from audiomae.doors import VERBS, core_of, make_parser, read_values
 from audiomae.errors import AudiomaeError
 
-__all__ = ["leave", "main", "read_settings", "start"]
+__all__ = ["leave", "main", "start"]
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of a write to stdout that are no fault of the program."""
@@ -58,11 +59,14 @@ def _is_flag(action: Any) -> bool:
 
 
 def _underscored(word: str) -> str:
-    """Return `--split.cold-tracks=1` as `--split.cold_tracks=1`; other words stay."""
+    """Return `--split.cold-tracks=1` as `--split.cold_tracks=1`, and `--from` as `--from_`; other words stay.
+
+    A setting named by a word of Python's own carries a line below behind it there.
+    """
     if not word.startswith("--"):
         return word
-    name, equals, value = word.partition("=")
-    return f"--{name[2:].replace('-', '_')}{equals}{value}"
+    name, equals, value = word[2:].partition("=")
+    return f"--{name.replace('-', '_')}{'_' * keyword.iskeyword(name)}{equals}{value}"
 
 
 def run_verb(verb: str, arguments: list[str]) -> int:

@@ -53,7 +53,7 @@ def print_help(verb: str, *, every: bool) -> None:
 
 def _described(action: Any) -> list[str]:
     """Return the lines about one setting: its flag, what it is, and its default."""
-    name = f"--{action.dest}" if action.option_strings else action.metavar or action.dest
+    name = f"--{action.dest.removesuffix('_')}" if action.option_strings else action.metavar or action.dest
     if action.option_strings and getattr(action, "_typehint", None) is not bool:
         kinds = action.metavar or action.dest.split(".")[-1].upper()
         name += f" {kinds.lower() if kinds.startswith('{') else kinds}"

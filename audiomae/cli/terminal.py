@@ -15,7 +15,7 @@ from rich.table import Table
 
 from audiomae.progress import SILENT, Progress, Stage
 
-__all__ = ["TerminalProgress", "listen_to_notes", "print_table", "wide_console"]
+__all__ = ["listen_to_notes", "print_table", "wide_console"]
 
 LEAST_WIDTH = 110
 """Columns of a table where the terminal is narrower, or there is none."""

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from audiomae.errors import AudiomaeError, ConfigError, StorageError
 
-__all__ = ["Piece", "Starts", "join_cluster", "load_ray", "pieces_of", "stream"]
+__all__ = ["PIECE_BYTES", "Piece", "Starts", "join_cluster", "load_ray", "pieces_of", "stream"]
 
 PIECE_BYTES = 4 << 20
 BLOCK_BYTES = 16 << 20

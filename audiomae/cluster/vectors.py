@@ -26,7 +26,7 @@ from audiomae.model.embedder import Embedder
 from audiomae.vectors.embed import Precision, embed_tracks
 from audiomae.vectors.writer import TrackClips
 
-__all__ = ["PartEmbedder", "embed_on_ray"]
+__all__ = ["embed_on_ray"]
 
 MOST_RETRIES = 8
 """Workers that may die at a part before the export gives up."""

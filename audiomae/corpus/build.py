@@ -23,7 +23,7 @@ from audiomae.disk.files import locked
 from audiomae.disk.stores import stamp_url
 from audiomae.progress import SILENT, Progress
 
-__all__ = ["Engine", "PrepareResult", "prepare_corpus"]
+__all__ = ["PrepareResult", "prepare_corpus"]
 
 NOT_DECODED = ("name", "too short", "track_id taken")
 """Kinds of reasons that no decoder changes."""

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from audiomae.audio.factors import FACTORS
 from audiomae.audio.mel import MelSettings
 from audiomae.corpus.meta import SHARD_NAME, CorpusMeta, shard_file
 from audiomae.corpus.names import find_track
@@ -26,6 +27,7 @@ from audiomae.errors import DataError, MissingError, reason_of
 
 __all__ = [
     "CORPUS_FORMAT",
+    "MEASURED",
     "REJECT_SCHEMA",
     "TRACK_SCHEMA",
     "Corpus",
@@ -55,11 +57,17 @@ TRACK_SCHEMA = pa.schema(
         pa.field("mel_sum", pa.float64(), nullable=False),
         pa.field("mel_square_sum", pa.float64(), nullable=False),
         pa.field("note", pa.string(), nullable=False),
+        pa.field("tempo", pa.float32()),
+        pa.field("key", pa.string()),
+        *(pa.field(name, pa.list_(pa.float32())) for name in FACTORS),
     ]
 )
 """Columns of tracks.parquet: `seconds` of audio, `level` in dBFS (RMS), `content` a hash of the decoded
 samples, `bytes` and `modified_ns` of the file, `mel_sum` and `mel_square_sum` over the track's log-mel
-values, `note` what is odd about a file that is kept (empty in corpora from before there was one)."""
+values, `note` what is odd about a file that is kept, `tempo` in beats a minute (0 unknown), `key` such as "C" or "Am",
+and the factors of `audiomae/audio/factors.py`. The last six are empty in corpora from before they were measured."""
+MEASURED = ("tempo", "key", *FACTORS)
+"""Columns of what a song sounds like beside its log-mels; null where nobody measured it."""
 
 REJECT_SCHEMA = pa.schema(
     [
@@ -237,18 +245,23 @@ def corpus_fingerprint(mel: MelSettings, track_ids: list[str], contents: list[st
 
 
 def read_rows(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read a Parquet file as a table of `schema`."""
-    if "note" not in schema.names or not _lacks_note(path):
-        return read_parquet(path, schema, again=AGAIN)
-    place = schema.get_field_index("note")
-    table = read_parquet(path, schema.remove(place), again=AGAIN)
-    return table.add_column(place, schema.field("note"), pa.array([""] * len(table), pa.string()))
+    """Read a Parquet file as a table of `schema`; columns that came later than the file are empty."""
+    later = [name for name in schema.names if name in (*MEASURED, "note") and _lacks(path, name)]
+    known = pa.schema([field for field in schema if field.name not in later])
+    table = read_parquet(path, known, again=AGAIN)
+    for name in later:
+        field = schema.field(name)
+        cells = (
+            pa.nulls(len(table), field.type) if field.nullable else pa.array([""] * len(table), field.type)
+        )
+        table = table.append_column(field, cells)
+    return table.select(schema.names)
 
 
-def _lacks_note(path: Path) -> bool:
-    """Return whether a table of tracks was written before there were notes."""
+def _lacks(path: Path, name: str) -> bool:
+    """Return whether a table of tracks was written before it had a column."""
     try:
-        return "note" not in pq.read_schema(path).names
+        return name not in pq.read_schema(path).names
     except (OSError, pa.ArrowException):  # who reads it says what is wrong
         return False
 

@@ -28,7 +28,7 @@ from audiomae.corpus.worker import Limits, prepare_song
 from audiomae.disk.stores import local_copy
 from audiomae.errors import AudiomaeError, DecodeError, StorageError
 
-__all__ = ["Job", "Result", "available_cores", "prepare_in_order"]
+__all__ = ["CONTEXT", "Job", "Result", "available_cores", "prepare_in_order"]
 
 LOOK_AHEAD = 64
 """Songs a worker that may be done before the oldest one that is not."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomae.audio.decode import decode_blocks
+from audiomae.audio.factors import FactorMeter
 from audiomae.audio.mel import MelSettings, log_mel_blocks
 from audiomae.audio.quiet import Loudness, gain_of
 from audiomae.checks import require
@@ -141,8 +142,8 @@ def write_mels(
     notes: list[str],
     gain: np.float32 = UNCHANGED,
 ) -> dict[str, Any]:
-    """Write a song's log-mels, its samples multiplied by `gain`; return their number and sums."""
-    mel_sum = mel_square_sum = 0.0
+    """Write a song's log-mels, its samples multiplied by `gain`; return their number and sums, and its factors."""
+    meter, mel_sum, mel_square_sum = FactorMeter(mel), 0.0, 0.0
     frames = 0
     blocks = decode_blocks(path, mel.sample_rate, most_seconds=3600 * limits.most_hours, notes=notes)
     if measure is not None:
@@ -150,11 +151,12 @@ def write_mels(
     if gain != 1:
         blocks = (block * gain for block in blocks)
     with mels.open("wb", buffering=1 << 20) as file:
-        for block in log_mel_blocks(blocks, mel):
+        for block in log_mel_blocks(meter.through(blocks), mel):
             stored = block.astype("<f2")
             wide = stored.astype(np.float32)
             mel_sum += float(wide.sum(dtype=np.float64))
             mel_square_sum += float(np.square(wide).sum(dtype=np.float64))
             frames += len(stored)
+            meter.take_mels(wide)
             file.write(stored.tobytes())
-    return {"frames": frames, "mel_sum": mel_sum, "mel_square_sum": mel_square_sum}
+    return {"frames": frames, "mel_sum": mel_sum, "mel_square_sum": mel_square_sum, **meter.measure()}

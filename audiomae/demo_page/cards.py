@@ -9,13 +9,7 @@ from audiomae.demo_page.contents import Figure, ScoreCard
 from audiomae.probing.collection import LEAST_TRACKS, LEAST_TRACKS_AN_ANSWER, MEL_STATISTICS, Judgement
 from audiomae.recommend.evaluation.bootstrap import Interval
 
-__all__ = [
-    "LEAST_SONGS",
-    "LIST",
-    "NEW_LIST",
-    "card_of_judgement",
-    "cards_of_evaluation",
-]
+__all__ = ["LIST", "NEW_LIST", "card_of_judgement", "cards_of_evaluation"]
 
 LEAST_SONGS = 40
 """Songs of a catalogue whose lists are judged: with fewer, ten places hold much of it."""

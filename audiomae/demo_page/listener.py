@@ -12,7 +12,7 @@ from audiomae.demo_page.contents import ListedSong, PageList
 from audiomae.demo_page.words import describe_listener
 from audiomae.recommend.serving.recommender import Recommender
 
-__all__ = ["PARTS", "list_for_listener"]
+__all__ = ["list_for_listener"]
 
 PARTS = {"cosine": "sound and taste", "popularity": "popularity", "ranker": "second stage"}
 """Parts of a score, as a person reads them."""

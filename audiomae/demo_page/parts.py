@@ -10,7 +10,6 @@ from pathlib import Path
 from audiomae.demo_page.contents import Command, Figure, PageList, PageRebuilt, PageSong, ScoreCard
 
 __all__ = [
-    "clock",
     "command_cards",
     "definitions",
     "inlined",

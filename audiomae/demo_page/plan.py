@@ -22,10 +22,9 @@ from data_prep.plays.simulated.listeners import ListenerSettings
 __all__ = [
     "LEAST_FOR_LISTENERS",
     "LEAST_TO_TRAIN",
-    "Listening",
     "Split",
     "estimate_seconds",
-    "plan_listening",
+    "plan_towers",
     "plan_training",
     "split_songs",
 ]
@@ -98,8 +97,8 @@ def plan_training(threads: int, seed: int) -> LoopSettings:
     )
 
 
-class Listening(NamedTuple):
-    """Who listens to a collection, and which plays are kept to judge by."""
+class TowersPlan(NamedTuple):
+    """What towers are trained on for a collection: simulated plays, and which are kept to judge by."""
 
     listeners: ListenerSettings
     tables: TableSettings
@@ -108,8 +107,8 @@ class Listening(NamedTuple):
     """Songs of which no play reaches training."""
 
 
-def plan_listening(songs: int, tables: Path, *, listeners: int, seed: int) -> Listening:
-    """Return listeners who leave enough songs unheard for lists to be judged.
+def plan_towers(songs: int, tables: Path, *, listeners: int, seed: int) -> TowersPlan:
+    """Return simulated listeners who leave enough songs unheard for lists to be judged.
 
     Args:
         songs: Songs of the collection.
@@ -122,7 +121,7 @@ def plan_listening(songs: int, tables: Path, *, listeners: int, seed: int) -> Li
     plays_file, users, tracks = (
         str(tables / f"{name}.parquet") for name in ("interactions", "users", "tracks")
     )
-    return Listening(
+    return TowersPlan(
         ListenerSettings(listeners=listeners, mean_plays=plays, seed=seed),
         TableSettings(plays_file, users, tracks),
         SplitSettings(cold_tracks=share, seed=seed),

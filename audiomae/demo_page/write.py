@@ -26,7 +26,7 @@ from audiomae.demo_page.parts import (
 )
 from audiomae.disk.files import write_atomically
 
-__all__ = ["page_html", "write_page"]
+__all__ = ["write_page"]
 
 COLOURS = 10
 UNKNOWN = "others and unknown"

@@ -21,7 +21,6 @@ __all__ = [
     "locked",
     "read_json",
     "storage_errors",
-    "sweep",
     "write_atomically",
     "write_json",
 ]

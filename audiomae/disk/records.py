@@ -6,34 +6,17 @@ import dataclasses
 import math
 import types
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from audiomae.checks import close_to
-from audiomae.disk.files import read_json
 from audiomae.errors import ConfigError, DataError, MissingError
 
-__all__ = ["as_record", "read_record"]
+__all__ = ["as_record"]
 
 Record = TypeVar("Record")
 
 LARGEST = 2**63
 """Whole numbers stay below; no size, count or time of ours comes near."""
-
-
-def read_record(path: Path | str, kind: type[Record], *, format: str | None = None) -> Record:
-    """Read a JSON file as a dataclass; entries that the class does not have are passed over.
-
-    Args:
-        path: The file.
-        kind: The dataclass; its types and its own checks say what is right.
-        format: What the file's "format" entry must be, if it has one.
-
-    Raises:
-        MissingError: If the file is not there or cut short.
-        DataError: If it is of another format, or an entry is missing, of another type or out of range.
-    """
-    return as_record(read_json(path, format=format), kind, where=path)
 
 
 def as_record(value: object, kind: type[Record], *, where: object, strict: bool = False) -> Record:

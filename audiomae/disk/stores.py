@@ -23,14 +23,14 @@ from audiomae.disk.files import read_json, write_json
 from audiomae.errors import AudiomaeError, ConfigError, DecodeError, MissingError, StorageError
 
 __all__ = [
-    "PROTOCOLS",
     "connect_store",
-    "copy_folder",
     "fetch_file",
+    "find_files",
     "is_url",
     "local_copy",
     "staged",
     "stamp_url",
+    "store_errors",
 ]
 
 PROTOCOLS = ("abfs", "abfss", "az", "file", "gcs", "gs", "http", "https", "s3")

@@ -1,4 +1,4 @@
-"""Tables of listening: who played what and when, who the listeners are, which tracks there are."""
+"""Tables of plays, users and tracks: who played what and when."""
 
 from __future__ import annotations
 

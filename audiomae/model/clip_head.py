@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from audiomae.model.config import ModelSettings
 
-__all__ = ["ClipHead", "pair_loss", "pool_visible"]
+__all__ = ["ClipHead", "pair_loss"]
 
 
 def pool_visible(

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool
 from torch import Generator, Tensor
 
-__all__ = ["MaskKind", "count_masked", "draw_mask", "mask_one_span", "mask_patches", "mask_spans"]
+__all__ = ["MaskKind", "count_masked", "draw_mask"]
 
 MaskKind = Literal["spans", "one_span", "patches"]
 

@@ -18,7 +18,17 @@ from audiomae.model.level import normalise_clips
 from audiomae.model.pooling import Pool, pool_tokens, pooled_size
 from audiomae.model.whitening import Whitening
 
-__all__ = ["Readout"]
+__all__ = ["Readout", "grid_seconds"]
+
+
+def grid_seconds(clip_seconds: float) -> float:
+    """Return the distance between the clips that long audio is cut into: one clip, up to the next tenth of a second.
+
+    Example:
+        >>> grid_seconds(4.96)
+        5.0
+    """
+    return math.ceil(round(clip_seconds * 10, 6)) / 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +72,8 @@ class Readout:
 
     @property
     def hop_seconds(self) -> float:
-        """Distance between the clips that long audio is cut into: one clip, up to the next tenth of a second."""
-        return math.ceil(round(self.clip_seconds * 10, 6)) / 10
+        """Distance between the clips that long audio is cut into, in seconds (`grid_seconds`)."""
+        return grid_seconds(self.clip_seconds)
 
     @property
     def dim(self) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from audiomae.planning.memory import Arithmetic, Arrangement, Need, Network, need_of
 
-__all__ = ["ARRANGEMENTS", "GB", "NAMES", "Choice", "Job", "Machines", "choose", "needs_of"]
+__all__ = ["ARRANGEMENTS", "GB", "NAMES", "Job", "Machines", "choose", "needs_of"]
 
 GB = 1e9
 ARRANGEMENTS: tuple[Arrangement, ...] = ("one", "ddp", "fsdp")

@@ -14,7 +14,7 @@ from audiomae.model.masking import MaskKind, count_masked
 from audiomae.planning.memory import Arithmetic, Network, Piece, block_piece
 from audiomae.training.settings import OptimizerName
 
-__all__ = ["Tokens", "network_of", "tokens_of"]
+__all__ = ["network_of"]
 
 
 class Tokens(NamedTuple):

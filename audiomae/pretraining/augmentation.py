@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from audiomae.checks import require, require_all
 
-__all__ = ["AugmentSettings", "augment_clips", "mix_clips", "warp_clips"]
+__all__ = ["AugmentSettings", "augment_clips"]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from audiomae.pretraining.pictures import draw_reconstruction
 from audiomae.pretraining.settings import MaskSettings, PairSettings
 from audiomae.training.gather import gather_rows
 
-__all__ = ["Changes", "Compared", "MaskedBatch", "MaskedTask", "sample_numbers"]
+__all__ = ["MaskedBatch", "MaskedTask", "sample_numbers"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -115,7 +115,8 @@ class MaskedTask:
         masks: int = 1,
         augment: AugmentSettings | None = None,
     ) -> None:
-        self.corpus, self.sizes, self.mask, self.pairs = corpus, sizes, mask, pairs
+        self.corpus, self.sizes, self.mask = corpus, sizes, mask
+        self.pairs = pairs.with_nearest(corpus.mel.seconds_of(sizes.clip_frames))
         self.batch, self.seed, self.pictures, self.masks = batch, seed, pictures, masks
         self.augment = augment or AugmentSettings()
         self.autoencoder = Autoencoder(sizes)
@@ -199,13 +200,12 @@ class MaskedTask:
         if not self.pairs.weight:
             return self.stream.places(samples)
         tracks, starts = self.stream.places(samples)
-        a_second = self.corpus.mel.sample_rate / self.corpus.mel.hop_samples
         second = self.stream.partners(
             samples,
             tracks,
             starts,
-            nearest=round(self.pairs.nearest_seconds * a_second),
-            farthest=round(self.pairs.farthest_seconds * a_second),
+            nearest=self.corpus.mel.frames_of(self.pairs.nearest_seconds or 0.0),
+            farthest=self.corpus.mel.frames_of(self.pairs.farthest_seconds),
         )
         return np.repeat(tracks, 2), np.stack([starts, second], axis=1).reshape(-1)
 

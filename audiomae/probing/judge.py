@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from audiomae.probing.labels import Task
+from audiomae.probing.labels import ProbeTask
 from audiomae.probing.measures import (
     Score,
     bootstrap,
@@ -97,7 +97,7 @@ class TaskResult:
 
 
 def judge(
-    task: Task, vectors: Mapping[str, NDArray[np.float32]], rules: ProbeRules | None = None
+    task: ProbeTask, vectors: Mapping[str, NDArray[np.float32]], rules: ProbeRules | None = None
 ) -> TaskResult:
     """Answer one task from each kind of vector.
 
@@ -139,7 +139,7 @@ def judge(
     )
 
 
-def _retrieve(task: Task, values: NDArray[np.float32], rules: ProbeRules) -> Hits:
+def _retrieve(task: ProbeTask, values: NDArray[np.float32], rules: ProbeRules) -> Hits:
     fewer = max(2, len(task.labels) // 3)  # more directions than that would whiten noise
     return {
         "rank1": retrieve_track(values, task.labels),
@@ -147,7 +147,9 @@ def _retrieve(task: Task, values: NDArray[np.float32], rules: ProbeRules) -> Hit
     }
 
 
-def _classify(task: Task, values: NDArray[np.float32], folds: NDArray[np.int64], rules: ProbeRules) -> Hits:
+def _classify(
+    task: ProbeTask, values: NDArray[np.float32], folds: NDArray[np.int64], rules: ProbeRules
+) -> Hits:
     return {
         "linear": probe_linear(values, task.labels, folds, inverse_penalty=rules.inverse_penalty),
         "knn": probe_neighbours(values, task.labels, folds, k=rules.neighbours),

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from audiomae.errors import DataError, MissingError
 
-__all__ = ["Task", "read_tasks"]
+__all__ = ["ProbeTask", "read_tasks"]
 
 Strings = NDArray[np.str_]
 
 
 @dataclass(frozen=True)
-class Task:
+class ProbeTask:
     """One question about some clips.
 
     Attributes:
@@ -41,7 +41,7 @@ class Task:
 
 def read_tasks(
     path: Path | str, tasks: Sequence[str] = (), where: Mapping[str, Sequence[str]] | None = None
-) -> list[Task]:
+) -> list[ProbeTask]:
     """Read a labels file.
 
     Args:
@@ -89,7 +89,7 @@ def _read_rows(path: Path, needed: set[str]) -> list[dict[str, str]]:
     return rows
 
 
-def _make_task(file: Path, name: str, rows: list[dict[str, str]]) -> Task:
+def _make_task(file: Path, name: str, rows: list[dict[str, str]]) -> ProbeTask:
     paths = tuple(file.parent / row["path"] for row in rows)
     absent = [path for path in paths if not path.is_file()]
     if absent:
@@ -99,7 +99,7 @@ def _make_task(file: Path, name: str, rows: list[dict[str, str]]) -> Task:
     tracks = np.array([row.get("track") or row["path"] for row in rows])
     groups = np.array([row.get("group") or track for row, track in zip(rows, tracks, strict=True)])
     if "track" in name:
-        return Task(name, "retrieval", paths, tracks, groups, np.full(len(rows), -1))
+        return ProbeTask(name, "retrieval", paths, tracks, groups, np.full(len(rows), -1))
     labels = np.array([row["label"] for row in rows])
     try:
         folds = np.array([int(row.get("fold") or -1) for row in rows])
@@ -119,4 +119,4 @@ def _make_task(file: Path, name: str, rows: list[dict[str, str]]) -> Task:
         raise DataError(
             f"{file}: task {name} has the one label {str(labels[0])!r}; a probe needs two or more."
         )
-    return Task(name, "classes", paths, labels, groups, folds)
+    return ProbeTask(name, "classes", paths, labels, groups, folds)

@@ -27,7 +27,7 @@ from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.ranking.ranker import Ranker
 from audiomae.recommend.towers.model import TowerModel
 
-__all__ = ["SLICES", "RecommenderFolder", "TrainedParts"]
+__all__ = ["SLICES", "RecommenderFolder"]
 
 FORMAT = "audiomae-recommender/1"
 SLICES = ("train", "validation", "test")

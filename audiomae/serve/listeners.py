@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from audiomae.corpus.filters import Where, having
 from audiomae.corpus.song import TAGS
 from audiomae.recommend.serving.explanations import Explanation, explain_song
-from audiomae.recommend.serving.filters import Where, having
 from audiomae.recommend.serving.lists import ListRules, make_lists
 from audiomae.recommend.serving.places import first_of_each
 from audiomae.recommend.serving.recommender import Recommender

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import AdamW, Optimizer
 
-__all__ = ["Muon", "orthogonalise"]
+__all__ = ["Muon"]
 
 COEFFICIENTS = 3.4445, -4.7750, 2.0315
 ITERATIONS = 5

@@ -17,7 +17,7 @@ from audiomae.training.settings import LoopSettings
 from audiomae.training.step import Phase, Stepper, Totals
 from audiomae.training.task import Task
 
-__all__ = ["PHASES", "ProfileResult", "count_flops", "matrix_peak", "profile_steps"]
+__all__ = ["PHASES", "ProfileResult", "profile_steps"]
 
 WAITING = "waiting for data"
 PHASES: tuple[str, ...] = (WAITING, *get_args(Phase))

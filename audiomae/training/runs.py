@@ -13,10 +13,10 @@ import yaml
 from accelerate import Accelerator
 
 from audiomae.disk.files import fingerprint_of, locked, read_json, write_atomically, write_json
-from audiomae.errors import ConfigError, FingerprintError
+from audiomae.errors import ConfigError, OtherRunError
 from audiomae.training.ranks import fail_together
 
-__all__ = ["FREE", "held_run", "identify"]
+__all__ = ["held_run", "identify"]
 
 LOG = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def claim_run(
 
     Raises:
         ConfigError: If it may not, and there is one.
-        FingerprintError: If the folder was begun with other settings.
+        OtherRunError: If the folder was begun with other settings.
     """
     note = out / "run.json"
     if note.exists() and not resume:
@@ -99,7 +99,7 @@ def claim_run(
             changed = differences(found.get("settings"), settings)
             named = ", ".join(changed[:SHOWN]) or "version"
             more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
-            raise FingerprintError(
+            raise OtherRunError(
                 f"{out}: was begun with another {named}{more}. Use the same settings to "
                 "go on, or name another --out."
             )

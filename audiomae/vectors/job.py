@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from audiomae.corpus.corpus import Corpus
+from audiomae.corpus.corpus import MEASURED, Corpus
 from audiomae.disk.files import read_json
 from audiomae.errors import FingerprintError, MissingError
 from audiomae.model.embedder import Embedder
@@ -136,7 +136,7 @@ class VectorsJob:
         else:
             (self.out / "whitening.safetensors").unlink(missing_ok=True)
         self._write(writer, self._embedded(writer) if staged is None else self._staged(staged, writer))
-        rows = self.corpus.tracks.select(["track_id", *TEXTS, "seconds"]).to_pylist()
+        rows = self.corpus.tracks.select(["track_id", *TEXTS, "seconds", *MEASURED]).to_pylist()
         meta = writer.finish({row["track_id"]: row for row in rows})
         shutil.rmtree(raw_folder, ignore_errors=True)
         return meta

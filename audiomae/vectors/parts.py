@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from audiomae.corpus.corpus import MEASURED, TRACK_SCHEMA
 from audiomae.corpus.song import TAGS
 from audiomae.disk.files import fingerprint_of
 from audiomae.disk.parquet import read_parquet
@@ -25,11 +26,11 @@ from audiomae.errors import DataError, FingerprintError
 
 __all__ = [
     "FORMAT",
+    "MEASURED_FIELDS",
     "PART_NAME",
     "SETTINGS",
     "TEXTS",
     "TRACK_COLUMNS",
-    "Part",
     "VectorsMeta",
     "check_vectors",
     "clip_schema",
@@ -53,6 +54,8 @@ SETTINGS = (
     "precision",
 )
 """What decides the vectors; entries of `vectors.json`."""
+MEASURED_FIELDS = tuple(TRACK_SCHEMA.field(name) for name in MEASURED)
+"""Columns of tracks.parquet that are there where the corpus has measured them."""
 TRACK_COLUMNS = ("track_id", *TEXTS, "vector")
 PART_NAME = r"clips/part-[0-9]{5,9}\.parquet"
 _FINGERPRINT_KEY = b"audiomae.fingerprint"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Neighbours", "Standardiser", "nearest", "unit_rows"]
+__all__ = ["Standardiser", "nearest", "unit_rows"]
 
 
 class Neighbours(NamedTuple):

@@ -6,8 +6,9 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,8 +32,9 @@ from audiomae.vectors.parts import (
     settings_fingerprint,
     stack_vectors,
 )
-from audiomae.vectors.search import Standardiser
-from audiomae.vectors.similar import SimilarSong, similar_songs
+from audiomae.vectors.search import Standardiser, unit_rows
+from audiomae.vectors.similar import SimilarSong, best_rows, list_similar
+from audiomae.vectors.space import SearchSpace
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -119,7 +121,7 @@ class Vectors:
         check_vectors(folder / "tracks.parquet", vectors, read.dim)
         return cls(folder, meta, tracks, vectors)
 
-    @property
+    @cached_property
     def track_ids(self) -> list[str]:
         """The tracks' names, in order."""
         return list(self.tracks["track_id"].to_pylist())
@@ -141,6 +143,25 @@ class Vectors:
         paths, titles = ([text or "" for text in self.tracks[name].to_pylist()] for name in ("path", "title"))
         return find_track(track, self.track_ids, paths, titles, self.folder)
 
+    def clips_of(self, track: int) -> pa.Table:
+        """Return the clips of one track: track_id, clip_index, start_seconds, vector.
+
+        Args:
+            track: Its row.
+
+        Raises:
+            DataError: If the part that should hold them does not.
+        """
+        name, before = self.track_ids[track], int(np.sum(self.tracks["clips"].to_numpy()[:track]))
+        for part in self.meta["parts"]:
+            if before < part["clips"]:
+                table = self._part(part["name"]).slice(before, int(self.tracks["clips"][track].as_py()))
+                if set(table["track_id"].to_pylist()) == {name}:
+                    return table
+                break
+            before -= part["clips"]
+        raise DataError(f"{self.folder}: its parts do not hold the clips of {name} in order. Export again.")
+
     def parts(self) -> Iterator[pa.Table]:
         """Yield the clips table part by part: track_id, clip_index, start_seconds, vector.
 
@@ -148,10 +169,13 @@ class Vectors:
             DataError: If a vector is of another length, or has NaN or infinite entries.
         """
         for part in self.meta["parts"]:
-            path = inside(self.folder, f"clips/{part['name']}", PART_NAME)
-            table = read_part(path, self.meta["fingerprint"])
-            check_vectors(path, stack_vectors(table["vector"]), self.dim)
-            yield table
+            yield self._part(part["name"])
+
+    def _part(self, name: str) -> pa.Table:
+        path = inside(self.folder, f"clips/{name}", PART_NAME)
+        table = read_part(path, self.meta["fingerprint"])
+        check_vectors(path, stack_vectors(table["vector"]), self.dim)
+        return table
 
     def clips(self) -> Iterator[ClipVector]:
         """Yield every clip, tracks in order and clips in order."""
@@ -212,19 +236,24 @@ class Vectors:
         known = self.track_vectors
         return known if self.whitened else Standardiser.fit(known)(known)
 
+    @cached_property
+    def space(self) -> SearchSpace:
+        """The space in which the tracks are compared, learned from them."""
+        return SearchSpace.fit(self.track_vectors, standardise=not self.whitened)
+
     def similar(self, track: str, *, k: int = 10, raw: bool = False) -> list[SimilarSong]:
         """Return the songs most similar to a track, nearest first, without itself.
 
         Args:
             track: Its id, its path or the end of that, or its title where no other has it.
             k: Songs to return.
-            raw: Whether to take cosines of the vectors as they are.
+            raw: Whether to take cosines of the vectors as they are, and correct no hubs.
 
         Raises:
             DataError: If there is no such track.
         """
         row = self.find(track)
-        return self._nearest(self.track_vectors[row], k, raw=raw, without=row)
+        return self._nearest(self.track_vectors[row], k, raw=raw, without=[row])
 
     def similar_to(
         self, vector: NDArray[np.floating], *, k: int = 10, raw: bool = False
@@ -241,12 +270,16 @@ class Vectors:
         return self._nearest(vector, k, raw=raw)
 
     def _nearest(
-        self, query: NDArray[np.floating], k: int, *, raw: bool, without: int = -1
+        self, query: NDArray[np.floating], k: int, *, raw: bool, without: Sequence[int] = ()
     ) -> list[SimilarSong]:
         require("k", k, least=1)
         if not len(self.track_vectors):
             raise DataError(f"{self.folder}: holds no track.")
-        standardise = not raw and not self.whitened
-        return similar_songs(
-            self.tracks, self.track_vectors, query, k, standardise=standardise, without=without
-        )
+        if raw:
+            cosines = np.clip(unit_rows(self.track_vectors) @ unit_rows(query[None])[0], -1.0, 1.0)
+            scores = cosines
+        else:
+            found = self.space.cosines(self.space.project(query[None]))
+            cosines, scores = found[0], self.space.scores(found)[0]
+        rows = best_rows(scores, k, self.track_ids, without=without)
+        return list_similar(self.tracks, rows, cosines[rows], scores[rows])

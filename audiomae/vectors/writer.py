@@ -17,6 +17,7 @@ from audiomae.disk.files import write_atomically, write_json
 from audiomae.errors import MissingError
 from audiomae.vectors.parts import (
     FORMAT,
+    MEASURED_FIELDS,
     TEXTS,
     clip_schema,
     part_path,
@@ -147,7 +148,8 @@ class VectorsWriter:
         """Write `tracks.parquet`, then `vectors.json`: from here on the folder can be opened.
 
         Args:
-            tracks: Title, artist, album, genre, path and seconds by track_id; what is missing stays empty.
+            tracks: Title, artist, album, genre, path, seconds, and tempo, key and factors where a corpus has them, by
+                track_id; what is missing stays empty.
 
         Returns:
             What `vectors.json` says.
@@ -156,13 +158,17 @@ class VectorsWriter:
         means = np.stack(self._means) if self._means else np.zeros((0, self.dim), np.float32)
         vector_field = clip_schema(self.dim).field("vector")
         text = [pa.field(name, pa.string()) for name in ("track_id", *TEXTS)]
-        rest = [pa.field("seconds", pa.float64()), pa.field("clips", pa.int32()), vector_field]
+        measured = [
+            field for field in MEASURED_FIELDS if any(row.get(field.name) is not None for row in rows)
+        ]
+        rest = [pa.field("seconds", pa.float64()), pa.field("clips", pa.int32()), *measured, vector_field]
         table = pa.Table.from_arrays(
             [
                 pa.array(self.done, pa.string()),
                 *(pa.array([str(row.get(name) or "") for row in rows], pa.string()) for name in TEXTS),
                 pa.array([float(row.get("seconds") or 0.0) for row in rows], pa.float64()),
                 pa.array(self._counts, pa.int32()),
+                *(pa.array([row.get(field.name) for row in rows], field.type) for field in measured),
                 _lists(means, vector_field.type),
             ],
             schema=pa.schema(text + rest, metadata=clip_schema(self.dim, self.metadata).metadata),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -22,10 +23,11 @@ from audiomae.demo_page.plan import (
     LEAST_TO_TRAIN,
     Split,
     estimate_seconds,
-    plan_listening,
+    plan_towers,
     plan_training,
     split_songs,
 )
+from audiomae.demo_page.renewal import train_or_renew, was_trained_on
 from audiomae.demo_page.sounds import encode_file
 from audiomae.demo_page.steps import StepClock
 from audiomae.demo_page.words import (
@@ -71,7 +73,7 @@ class DemoSettings:
 
     Attributes:
         songs: Files, folders and lists of your own songs; none takes real or generated music.
-        out: Folder for everything the demo makes; the same command goes on with what lies there.
+        out: Folder for all the demo makes; the same command goes on there, and trains anew what fits no longer.
         corpus: Music to take without songs: debian (free soundtracks, by apt-get), generated, or auto for debian
             where apt-get answers and generated elsewhere.
         model: Model to begin with: one in the package, or a run folder.
@@ -149,7 +151,8 @@ def demo(settings: DemoSettings, *, progress: Progress = SILENT) -> DemoResult:
     model, steps = settings.model, 0
     if split.trains:
         with clock.step("training"):
-            done = pretrain(_training(settings, first, corpus, split.share), progress=progress)
+            training = _training(settings, first, corpus, split.share)
+            done = train_or_renew(out / "run", partial(pretrain, training, progress=progress))
         if not done.finished:
             return DemoResult(page, stopped_by=done.stopped_by)
         model, steps = done.run, done.steps
@@ -162,8 +165,8 @@ def demo(settings: DemoSettings, *, progress: Progress = SILENT) -> DemoResult:
     with clock.step("judging"):
         models = {"trained": load(model), "box": first} if split.trains else {"box": first}
         cards = _judge(corpus, clips, models, settings.seed, progress)
-    query = int(split.held[0])
     with clock.step("rebuilding"):
+        query = int(split.held[0])
         rebuilt = _rebuild(model, corpus, query, out / "reconstruction", settings.seed)
     with clock.step("listeners"):
         listed, more, stopped = _listen(settings, corpus, vectors, out, progress)
@@ -172,8 +175,8 @@ def demo(settings: DemoSettings, *, progress: Progress = SILENT) -> DemoResult:
     with clock.step("page"):
         named = (query, *(listed.places if listed else ()))
         songs = gather_songs(corpus, vectors, split.heard, named, out / "sounds", settings.seed, progress)
-    heard, model_named = len(split.heard), settings.model
-    made = describe_making(model_named, heard, steps, settings.minutes, clock.seconds, settings.seed)
+    heard = len(split.heard)
+    made = describe_making(settings.model, heard, steps, settings.minutes, clock.seconds, settings.seed)
     song, user = corpus.tracks["path"][query].as_py(), listed.user if listed else None
     commands = commands_to_try(out, yours=bool(settings.songs), model=model, song=song, user=user)
     summary = describe_songs(songs, music)
@@ -212,9 +215,8 @@ def _announce(settings: DemoSettings, corpus: Corpus, first: Embedder, split: Sp
     """Say how long all that follows will take, and return it in seconds."""
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    trained = (Path(settings.out) / "run" / "result.json").exists()
-    minutes = settings.minutes * (split.trains and not trained)
-    announced = estimate_seconds(corpus, first, minutes, clips * (1 + split.trains))
+    trains = split.trains and not was_trained_on(Path(settings.out) / "run", corpus.fingerprint)
+    announced = estimate_seconds(corpus, first, settings.minutes * trains, clips * (1 + split.trains))
     logger.info("%d songs are ready; the rest takes about %s", len(corpus), duration(announced))
     return announced
 
@@ -256,9 +258,7 @@ def _judge(
 
 def _rebuild(model: str, corpus: Corpus, track: int, out: Path, seed: int) -> PageRebuilt:
     done = reconstruct(ReconstructSettings(model, corpus.tracks["path"][track].as_py(), str(out), seed=seed))
-    original, masked, rebuilt = (
-        str(encode_file(sound)) for sound in (done.original, done.masked, done.rebuilt)
-    )
+    original, masked, rebuilt = map(str, map(encode_file, (done.original, done.masked, done.rebuilt)))
     pictures, sounds = tuple(map(str, done.pictures)), (original, masked, rebuilt)
     return PageRebuilt(track, done.start_seconds, done.error_db, done.masked_share, pictures, sounds)
 
@@ -274,14 +274,14 @@ def _listen(
     songs, tables, mel = len(corpus), out / "tables", out / "mel_statistics"
     if songs < LEAST_FOR_LISTENERS:
         return None, cards_of_evaluation({}, "", "", songs=songs, new_songs=0), None
-    plan = plan_listening(songs, tables, listeners=settings.listeners, seed=settings.seed)
+    plan = plan_towers(songs, tables, listeners=settings.listeners, seed=settings.seed)
     for source, folder in (("simulated", tables), ("mel_content", mel)):
         wanted = PrepareTablesSettings((source, str(corpus.folder)), str(folder), listeners=plan.listeners)
         prepare_tables(wanted, progress=progress)
     ours, theirs = out / "recommender", out / "mel_recommender"
     for content, folder in ((vectors.folder, ours), (mel / "content.parquet", theirs)):
         training = TrainTowersSettings(str(content), plan.tables, plan.split, out=str(folder))
-        done = train_towers(training, progress=progress)
+        done = train_or_renew(folder, partial(train_towers, training, progress=progress))
         if done.stopped_by is not None:
             return None, [], done.stopped_by
     train_ranker(TrainRankerSettings(str(ours)), progress=progress)

@@ -13,19 +13,19 @@ from audiomae.progress import SILENT, Progress
 from data_prep.plays import hetrec, lastfm1k, mel_content, movielens, yambda
 from data_prep.plays.simulated import listeners
 from data_prep.plays.simulated.listeners import ListenerSettings
-from data_prep.plays.write import TABLES_FORMAT, Listening, write_tables
+from data_prep.plays.write import TABLES_FORMAT, SourceTables, write_tables
 
-__all__ = ["SOURCES", "PrepareTablesResult", "PrepareTablesSettings", "prepare_tables"]
+__all__ = ["PrepareTablesResult", "PrepareTablesSettings", "prepare_tables"]
 
-SOURCES: dict[str, Callable[[PrepareTablesSettings], Listening]] = {
-    "hetrec": lambda config: hetrec.listening(config.inputs[1], seed=config.seed),
-    "movielens": lambda config: movielens.listening(config.inputs[1]),
-    "lastfm1k": lambda config: lastfm1k.listening(config.inputs[1]),
-    "yambda": lambda config: yambda.listening(config.inputs[1]),
-    "simulated": lambda config: listeners.listening(
+SOURCES: dict[str, Callable[[PrepareTablesSettings], SourceTables]] = {
+    "hetrec": lambda config: hetrec.tables(config.inputs[1], seed=config.seed),
+    "movielens": lambda config: movielens.tables(config.inputs[1]),
+    "lastfm1k": lambda config: lastfm1k.tables(config.inputs[1]),
+    "yambda": lambda config: yambda.tables(config.inputs[1]),
+    "simulated": lambda config: listeners.tables(
         config.inputs[1], config.listeners, traits=config.traits, cache=Path(config.out) / "tempo.parquet"
     ),
-    "mel_content": lambda config: mel_content.listening(config.inputs[1]),
+    "mel_content": lambda config: mel_content.tables(config.inputs[1]),
 }
 """What prepare-tables takes as its first word; a source is a file in `data_prep/plays/` and a line here."""
 

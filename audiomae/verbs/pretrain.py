@@ -228,7 +228,9 @@ def _identity(
     """Return the fingerprint of what a run depends on, and the settings that it stands for."""
     sizes = settings.named_sizes(corpus.mel.mels)
     values = {**dataclasses.asdict(settings), **model_entries(settings.size, sizes)}
+    pairs = settings.pairs.with_nearest(corpus.mel.seconds_of(sizes.clip_frames))
     values |= {"corpus_fingerprint": corpus.fingerprint, "init": first and first.fingerprint}
+    values["pairs"] = dataclasses.asdict(pairs)
     # As runs were written down before there were these.
     optional = ("masks", settings.masks > 1), ("augment", settings.augment), ("init", settings.init)
     unused = [name for name, used in optional if not used]

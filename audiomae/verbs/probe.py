@@ -20,7 +20,7 @@ from audiomae.model.embedder import Embedder, load, untrained
 from audiomae.model.pooling import Pool
 from audiomae.model.whitening import Whitening
 from audiomae.probing.judge import MODEL, ProbeRules, TaskResult, judge
-from audiomae.probing.labels import Task, read_tasks
+from audiomae.probing.labels import ProbeTask, read_tasks
 from audiomae.probing.vectors import vectors_of_files
 from audiomae.progress import SILENT, Progress
 
@@ -134,7 +134,7 @@ def _protocol(
     settings: ProbeSettings,
     trained: Embedder,
     whitening: Whitening | None,
-    tasks: Sequence[Task],
+    tasks: Sequence[ProbeTask],
     dims: dict[str, int],
 ) -> dict[str, Any]:
     linear = f"logistic regression, C={settings.inverse_penalty}, standardised, fitted on the other folds"
@@ -157,7 +157,7 @@ def _protocol(
     }
 
 
-def _labels_fingerprint(tasks: Sequence[Task]) -> str:
+def _labels_fingerprint(tasks: Sequence[ProbeTask]) -> str:
     return fingerprint_of(
         [
             [task.name, [path.name for path in task.paths], task.labels.tolist(), task.folds.tolist()]

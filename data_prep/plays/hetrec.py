@@ -26,13 +26,13 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from audiomae.errors import DataError
-from data_prep.plays.write import ContentTable, Listening
+from data_prep.plays.write import ContentTable, SourceTables
 from data_prep.songs.archive import open_file
 
-__all__ = ["listening"]
+__all__ = ["tables"]
 
 
-def listening(root: Path | str, *, dim: int = 128, seed: int = 0) -> Listening:
+def tables(root: Path | str, *, dim: int = 128, seed: int = 0) -> SourceTables:
     """Read the data set.
 
     Args:
@@ -64,7 +64,7 @@ def listening(root: Path | str, *, dim: int = 128, seed: int = 0) -> Listening:
         tags = _rows(root, "user_taggedartists.dat", ("artistID", "tagID"))
         return _tag_content([row for row in tags if row[0] in names], tracks, dim, seed)
 
-    return Listening(
+    return SourceTables(
         "hetrec2011-lastfm-2k",
         [interactions],
         tracks=lambda: tracks,

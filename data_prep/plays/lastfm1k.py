@@ -22,10 +22,10 @@ import pyarrow.csv as pacsv
 
 from audiomae.errors import DataError
 from audiomae.listening.check.columns import parse_times
-from data_prep.plays.write import Listening
+from data_prep.plays.write import SourceTables
 from data_prep.songs.archive import open_file
 
-__all__ = ["listening"]
+__all__ = ["tables"]
 
 PLAYS = "userid-timestamp-artid-artname-traid-traname.tsv"
 PROFILE = "userid-profile.tsv"
@@ -34,7 +34,7 @@ COLLECTED = datetime(2009, 5, 6, tzinfo=UTC)
 """Midnight after the last day of the collection."""
 
 
-def listening(root: Path | str, *, block_bytes: int = 1 << 25) -> Listening:
+def tables(root: Path | str, *, block_bytes: int = 1 << 25) -> SourceTables:
     """Read the data set.
 
     Args:
@@ -60,7 +60,7 @@ def listening(root: Path | str, *, block_bytes: int = 1 << 25) -> Listening:
             }
         )
 
-    return Listening(
+    return SourceTables(
         "lastfm-1k",
         _plays(root, known, block_bytes),
         tracks=tracks,

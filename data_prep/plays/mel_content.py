@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from audiomae.corpus.corpus import Corpus
 from audiomae.corpus.song import TAGS
 from audiomae.disk.files import fingerprint_of
-from data_prep.plays.write import ContentTable, Listening
+from data_prep.plays.write import ContentTable, SourceTables
 
-__all__ = ["listening", "mel_statistics"]
+__all__ = ["tables"]
 
 
-def listening(corpus_folder: Path | str) -> Listening:
+def tables(corpus_folder: Path | str) -> SourceTables:
     """Make content, and nothing else, of a corpus.
 
     Raises:
@@ -36,7 +36,7 @@ def listening(corpus_folder: Path | str) -> Listening:
         what = fingerprint_of("mel statistics", asdict(corpus.mel), mean.tobytes(), deviation.tobytes())
         return ContentTable(tracks, vectors, what)
 
-    return Listening(
+    return SourceTables(
         "mel-statistics",
         None,
         content=content,

@@ -21,10 +21,10 @@ import numpy as np
 import pyarrow as pa
 
 from audiomae.errors import DataError
-from data_prep.plays.write import ContentTable, Listening
+from data_prep.plays.write import ContentTable, SourceTables
 from data_prep.songs.archive import has_file, open_file
 
-__all__ = ["GENRES", "listening"]
+__all__ = ["tables"]
 
 GENRES = (
     "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
@@ -41,7 +41,7 @@ class _Movie:
     genres: tuple[str, ...]
 
 
-def listening(root: Path | str) -> Listening:
+def tables(root: Path | str) -> SourceTables:
     """Read the data set.
 
     Args:
@@ -87,7 +87,7 @@ def listening(root: Path | str) -> Listening:
             "year": pa.array([movie.year for movie in movies], pa.int32()),
         }
     )
-    return Listening(
+    return SourceTables(
         "movielens-100k",
         [interactions],
         tracks=lambda: tracks,

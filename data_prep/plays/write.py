@@ -1,4 +1,4 @@
-"""Listening tables as an adapter hands them over, and the folder they are written to.
+"""The tables of a source, as an adapter hands them over, and the folder they are written to.
 
 tables/
     interactions.parquet  user_id, track_id, timestamp (not for all sources), weight, …
@@ -26,7 +26,7 @@ from audiomae.disk.files import write_atomically, write_json
 from audiomae.errors import DataError
 from audiomae.listening.content import write_content
 
-__all__ = ["TABLES_FORMAT", "ContentTable", "Listening", "write_tables"]
+__all__ = ["TABLES_FORMAT", "ContentTable", "SourceTables", "write_tables"]
 
 TABLES_FORMAT = "audiomae-tables/1"
 
@@ -49,7 +49,7 @@ class ContentTable:
 
 
 @dataclass(frozen=True)
-class Listening:
+class SourceTables:
     """The tables of one source.
 
     Attributes:
@@ -73,7 +73,7 @@ class Listening:
     simulated: bool = False
 
 
-def write_tables(folder: Path | str, listening: Listening) -> dict[str, Any]:
+def write_tables(folder: Path | str, tables: SourceTables) -> dict[str, Any]:
     """Write the tables into a folder, tables.json last, and return what that says.
 
     They are made beside and take the place of older ones when all are there: what fails on the way loses nothing.
@@ -86,7 +86,7 @@ def write_tables(folder: Path | str, listening: Listening) -> dict[str, Any]:
     staging = folder / ".new"
     shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
     try:
-        said = _write_staged(staging, listening)
+        said = _write_staged(staging, tables)
         (folder / "tables.json").unlink(missing_ok=True)
         for name in TABLES:
             if (staging / name).exists():
@@ -99,20 +99,20 @@ def write_tables(folder: Path | str, listening: Listening) -> dict[str, Any]:
     return said
 
 
-def _write_staged(folder: Path, listening: Listening) -> dict[str, Any]:
+def _write_staged(folder: Path, tables: SourceTables) -> dict[str, Any]:
     counts: dict[str, int] = {}
-    if listening.interactions is not None:
-        counts["interactions"] = _write_parts(folder / "interactions.parquet", listening.interactions)
+    if tables.interactions is not None:
+        counts["interactions"] = _write_parts(folder / "interactions.parquet", tables.interactions)
         if not counts["interactions"]:
-            raise DataError(f"{listening.source}: 0 interactions in it. Name the whole data set.")
-    for name, make in (("users", listening.users), ("tracks", listening.tracks)):
+            raise DataError(f"{tables.source}: 0 interactions in it. Name the whole data set.")
+    for name, make in (("users", tables.users), ("tracks", tables.tracks)):
         if make is None:
             continue
         table = make()
         counts[name] = table.num_rows
         with write_atomically(folder / f"{name}.parquet") as temporary:
             pq.write_table(table, temporary)
-    content = listening.content() if listening.content else None
+    content = tables.content() if tables.content else None
     if content is not None:
         write_content(
             folder / "content.parquet", content.tracks, content.vectors, content.model_fingerprint or None
@@ -120,11 +120,11 @@ def _write_staged(folder: Path, listening: Listening) -> dict[str, Any]:
         counts |= {"content": len(content.vectors), "content_dim": int(content.vectors.shape[1])}
     return {
         "format": TABLES_FORMAT,
-        "source": listening.source,
-        "simulated": listening.simulated,
+        "source": tables.source,
+        "simulated": tables.simulated,
         "counts": counts,
-        "notes": list(listening.notes),
-        "settings": listening.settings,
+        "notes": list(tables.notes),
+        "settings": tables.settings,
     }
 
 

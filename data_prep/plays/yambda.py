@@ -22,16 +22,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from audiomae.errors import DataError, MissingError
-from data_prep.plays.write import ContentTable, Listening
+from data_prep.plays.write import ContentTable, SourceTables
 
-__all__ = ["listening"]
+__all__ = ["tables"]
 
 EVENTS = {"listens.parquet": "listen", "likes.parquet": "like"}
 KEPT = ("listen", "like")
 BATCH_ROWS = 1 << 20
 
 
-def listening(root: Path | str) -> Listening:
+def tables(root: Path | str) -> SourceTables:
     """Read the data set.
 
     Args:
@@ -51,7 +51,7 @@ def listening(root: Path | str) -> Listening:
         files = files[:1]
     seen: list[int] = []
     embeddings = _above(root, "embeddings.parquet")
-    return Listening(
+    return SourceTables(
         "yambda",
         _events(files, seen),
         tracks=lambda: _tracks(root, np.unique(np.array(seen, dtype=np.int64))),

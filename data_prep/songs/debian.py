@@ -26,7 +26,7 @@ from audiomae.progress import SILENT, Progress
 from data_prep.songs.folder import AUDIO_EXTENSIONS
 from data_prep.songs.players import PLAYED, render
 
-__all__ = ["GAME_MUSIC", "download", "songs", "unzip_audio"]
+__all__ = ["songs"]
 
 GAME_MUSIC = ("wesnoth-1.16-music", "warzone2100-music", "singularity-music", "drascula-music")
 """Four packages that make a good small corpus: 109 tracks, 8.0 h, 327 MB to download."""

@@ -16,7 +16,7 @@ from data_prep.songs import debian, fma, folder, gtzan, jamendo, store
 from data_prep.songs import table as listing
 from data_prep.songs.generated import songs as generated
 
-__all__ = ["SOURCES", "Asked", "Source", "check_source", "find_songs"]
+__all__ = ["Asked", "check_source", "find_songs"]
 
 
 @dataclass(frozen=True)

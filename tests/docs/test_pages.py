@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import audiomae
@@ -56,6 +58,28 @@ def test_the_five_lines_of_the_readme_run(small_songs, monkeypatch, tmp_path):
     shown: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), shown)
     assert isinstance(shown["model"], audiomae.Embedder)
+
+
+def test_the_python_of_the_vectors_page_runs_and_each_clip_finds_its_file(
+    tones, tiny_model, monkeypatch, tmp_path
+):
+    """All of it but the vector database's, whose client is no dependency."""
+    text = (ROOT / "docs" / "howto" / "use_vectors.md").read_text(encoding="utf-8")
+    blocks = [block for language, block in FENCE.findall(text) if language == "python"]
+    monkeypatch.chdir(tmp_path)
+    audiomae.export(str(tiny_model), str(tones), out="vectors")
+    shown: dict[str, Any] = {}
+    run = [block for block in blocks if "qdrant" not in block]
+    assert len(run) == len(blocks) - 1 == 4
+    for block in run:
+        exec(compile(block, "use_vectors.md", "exec"), shown)
+    table, frame = shown["located"], shown["frame"]
+    assert table.column_names == ["track_id", "clip_index", "start_seconds", "vector", "path"]
+    paths = table["path"].to_pylist()
+    assert {Path(path).resolve() for path in paths} == {path.resolve() for path in tones.iterdir()}
+    embedded = audiomae.load(tiny_model).embed_files(paths)  # a song of 6 s is one clip
+    assert np.allclose(np.stack(table["vector"].to_pylist()), embedded, atol=1e-4)
+    assert frame["path"].tolist() == paths
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What tests of listening share."""
+"""What tests of tables of plays share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of listening: what they are read as, and each kind of bad input by its line."""
+"""Tables of plays: what they are read as, and each kind of bad input by its line."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import pytest
 from audiomae.corpus.corpus import Corpus
 from audiomae.demo_page.music import choose_source
 from audiomae.errors import ConfigError, DataError, MissingError
+from audiomae.recommend.serving.recommender import Recommender
 from audiomae.vectors.vectors import Vectors
 from audiomae.verbs import demo as demo_module
 from audiomae.verbs.demo import DemoSettings, demo
@@ -90,6 +91,22 @@ def test_the_demo_walks_the_whole_path_and_says_what_it_took(tmp_path):
     assert "it takes 40 songs" in contents.scores[3].asked
     assert len(contents.commands) == 3
     assert (out / "index.html").stat().st_size < 4_000_000
+
+
+@pytest.mark.processes
+def test_songs_added_later_train_anew_what_no_longer_fits(tmp_path, caplog):
+    out = tmp_path / "demo"
+    settings = DemoSettings(
+        (), str(out), corpus="generated", count=24, minutes=0.02, listeners=500, workers=1, threads=1
+    )
+    demo(settings)
+    with caplog.at_level("INFO"):
+        result = demo(replace(settings, count=26))
+    assert len(result.contents.songs) == 26
+    assert len(result.contents.listed.songs) == 5
+    assert len(Recommender.open(out / "recommender").track_ids) == 26
+    renewed = [message.split(":")[0] for message in caplog.messages if "trained anew" in message]
+    assert renewed == [str(out / name) for name in ("run", "recommender", "mel_recommender")]
 
 
 def fail_for_debian(monkeypatch):

@@ -11,7 +11,7 @@ from audiomae.errors import ConfigError, DataError
 from audiomae.listening.content import Content
 from audiomae.verbs.prepare_tables import SOURCES, PrepareTablesSettings, prepare_tables
 from data_prep.plays.simulated.listeners import ListenerSettings
-from data_prep.plays.write import Listening
+from data_prep.plays.write import SourceTables
 
 FEW = ListenerSettings(listeners=20, mean_plays=5)
 
@@ -54,6 +54,6 @@ def test_unknown_sources_and_settings_that_do_not_fit_are_refused():
 
 def test_a_source_of_plays_is_added_by_one_line(tmp_path, monkeypatch):
     plays = pa.table({"user_id": ["a", "a"], "track_id": ["x", "y"], "timestamp": [1, 2]})
-    monkeypatch.setitem(SOURCES, "mine", lambda settings: Listening(settings.inputs[1], [plays]))
+    monkeypatch.setitem(SOURCES, "mine", lambda settings: SourceTables(settings.inputs[1], [plays]))
     made = prepare_tables(PrepareTablesSettings(("mine", "my plays"), str(tmp_path)))
     assert (made.source, made.counts) == ("my plays", {"interactions": 2})

@@ -96,3 +96,16 @@ def test_a_folder_that_is_no_corpus_is_one_line_and_exit_1(tmp_path, capsys):
     said = capsys.readouterr().err.strip()
     assert said.count("\n") == 0
     assert "corpus.json: no such file" in said
+
+
+def test_the_least_distance_of_two_clips_follows_from_their_length(config, small_corpus, tmp_path):
+    assert PairSettings().with_nearest(4.96).nearest_seconds == 4.0
+    assert PairSettings().with_nearest(9.92).nearest_seconds == 8.0
+    assert PairSettings().with_nearest(60.0).nearest_seconds == 30.0  # `farthest_seconds` is the end
+    assert PairSettings(nearest_seconds=0).with_nearest(9.92).nearest_seconds == 0
+    with pytest.raises(ConfigError, match=r"pairs\.farthest_seconds is 30"):
+        PairSettings(nearest_seconds=31.0)
+    # A run that was begun with the number said is the same run.
+    said = config(small_corpus, tmp_path / "run", steps=1, pairs=PairSettings(nearest_seconds=4.0))
+    assert pretrain(said).finished
+    assert pretrain(config(small_corpus, tmp_path / "run", steps=1, pairs=PairSettings())).already_complete

@@ -20,7 +20,7 @@ from audiomae.listening.check.findings import SHOWN, Findings
 from audiomae.listening.check.scan import LARGEST_WEIGHT, InteractionScan, scan_interactions
 from audiomae.listening.content import Content
 
-__all__ = ["Audit", "audit_tables"]
+__all__ = ["audit_tables"]
 
 LIKELY = {"age": (0, 120), "account_age_days": (0, 36_525)}
 """Fields of users whose values lie in a known range."""

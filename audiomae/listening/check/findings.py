@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from audiomae.errors import DataError
 from audiomae.listening.check.files import TableFile
 
-__all__ = ["Finding", "Findings", "check_numbers", "check_times"]
+__all__ = ["SHOWN", "Findings", "check_numbers", "check_times"]
 
 SHOWN = 3
 """Rows named for each kind of problem."""

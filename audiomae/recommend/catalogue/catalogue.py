@@ -20,7 +20,6 @@ from audiomae.recommend.catalogue.index import Index, search_vectors
 from audiomae.recommend.catalogue.inverted_lists import InvertedLists
 from audiomae.recommend.catalogue.items import (
     ItemEmbedder,
-    ItemVectors,
     embed_content,
     first_plays,
     log_prior_of,
@@ -28,7 +27,7 @@ from audiomae.recommend.catalogue.items import (
 )
 from audiomae.vectors.search import unit_rows
 
-__all__ = ["Catalogue", "ItemEmbedder", "ItemVectors", "log_prior_of"]
+__all__ = ["Catalogue"]
 
 _ORIGIN = (
     "towers_fingerprint",

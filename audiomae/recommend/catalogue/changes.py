@@ -18,7 +18,7 @@ from audiomae.recommend.catalogue.catalogue import Catalogue
 from audiomae.recommend.catalogue.files import Parts, changing, merge_parts
 from audiomae.recommend.catalogue.items import ItemEmbedder, embed_content
 
-__all__ = ["Change", "add_tracks", "remove_tracks", "replace_tracks"]
+__all__ = ["add_tracks", "remove_tracks", "replace_tracks"]
 
 _SAME = 1e-5
 """Difference, relative to the largest entry, up to which two machines may compute one vector."""

@@ -18,7 +18,6 @@ from audiomae.recommend.towers.model import TowerModel
 
 __all__ = [
     "ItemEmbedder",
-    "ItemVectors",
     "embed_content",
     "first_plays",
     "log_prior_of",

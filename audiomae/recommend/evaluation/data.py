@@ -12,7 +12,7 @@ from audiomae.listening.tables import Interactions
 from audiomae.recommend.evaluation.baselines.baseline import Context, count_users
 from audiomae.recommend.evaluation.metrics import Truth
 
-__all__ = ["EvaluationData", "find_truth", "prepare_data"]
+__all__ = ["EvaluationData", "prepare_data"]
 
 GROUPS = ("warm tracks", "cold tracks", "cold artists")
 

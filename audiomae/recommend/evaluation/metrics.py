@@ -16,12 +16,9 @@ __all__ = [
     "artist_diversity",
     "coverage",
     "gini",
-    "hit_rate",
-    "mark_hits",
     "ndcg",
     "novelty",
     "popularity_percentiles",
-    "recall",
     "score_lists",
 ]
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomae.checks import require
+from audiomae.corpus.filters import Where, having
 from audiomae.recommend.catalogue.index import Found
 from audiomae.recommend.serving.engine import Engine
-from audiomae.recommend.serving.filters import Where, having
 from audiomae.recommend.serving.places import first_of_each, keep_places
 from audiomae.recommend.serving.users import Users
 

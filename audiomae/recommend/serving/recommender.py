@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from audiomae.corpus.filters import Where
 from audiomae.errors import ConfigError
 from audiomae.listening.content import Content
 from audiomae.listening.tables import Interactions, TableSettings, read_interactions
@@ -13,7 +14,6 @@ from audiomae.progress import SILENT, Progress
 from audiomae.recommend.ids import read_ids
 from audiomae.recommend.serving.engine import Engine
 from audiomae.recommend.serving.explanations import Explanation, explain_song
-from audiomae.recommend.serving.filters import Where
 from audiomae.recommend.serving.lists import ListRules, make_lists
 from audiomae.recommend.serving.songs import UserList, list_songs, write_lists
 from audiomae.recommend.serving.updates import CatalogueUpdate, update_folder

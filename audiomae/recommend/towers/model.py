@@ -24,7 +24,7 @@ from audiomae.recommend.towers.features import UserFeatures
 from audiomae.recommend.towers.network import Towers
 from audiomae.recommend.towers.settings import TowerSettings
 
-__all__ = ["FORMAT", "TowerModel"]
+__all__ = ["TowerModel"]
 
 FORMAT = "audiomae-towers/1"
 

@@ -34,7 +34,8 @@ UNKNOWN = "0"
 """Id of what has no id here."""
 
 
-@router.api_route("/{name}", methods=["GET", "POST"], response_class=Response)
+@router.get("/{name}", response_class=Response, operation_id="subsonic_get")
+@router.post("/{name}", response_class=Response, operation_id="subsonic_post")
 async def answer(request: Request, name: str) -> Response:
     """Answer a request of an OpenSubsonic client: XML, or JSON with `f=json`; errors come with status 200."""
     values = dict(request.query_params)

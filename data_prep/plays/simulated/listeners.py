@@ -39,9 +39,9 @@ from numpy.typing import NDArray
 from audiomae.corpus.corpus import Corpus
 from audiomae.errors import ConfigError, DataError
 from data_prep.plays.simulated.traits import read_traits
-from data_prep.plays.write import Listening
+from data_prep.plays.write import SourceTables
 
-__all__ = ["ListenerSettings", "listening", "simulate"]
+__all__ = ["ListenerSettings", "tables"]
 
 DAY = 86_400
 COUNTRIES = ("AT", "BR", "DE", "FR", "JP", "NL", "PL", "US")
@@ -98,13 +98,13 @@ class ListenerSettings:
             raise ConfigError(f"start is {self.start!r}; it must be a day such as 2024-01-01.") from None
 
 
-def listening(
+def tables(
     corpus_folder: Path | str,
     settings: ListenerSettings | None = None,
     *,
     traits: Path | str | None = None,
     cache: Path | str | None = None,
-) -> Listening:
+) -> SourceTables:
     """Simulate listeners over the tracks of a corpus.
 
     Args:
@@ -122,7 +122,7 @@ def listening(
     if len(corpus) < 2:
         raise DataError(f"{corpus_folder}: {len(corpus)} tracks; listeners need 2 or more to choose from.")
     plays, users, tracks = simulate(read_traits(corpus, traits, cache), settings)
-    return Listening(
+    return SourceTables(
         "simulated listeners",
         [plays],
         tracks=lambda: tracks,

@@ -15,7 +15,7 @@ from audiomae.disk.files import write_atomically
 from audiomae.errors import DataError
 from audiomae.listening.tables import read_keyed
 
-__all__ = ["estimate_tempo", "read_traits"]
+__all__ = ["read_traits"]
 
 HEARD_SECONDS = 60
 SLOWEST, USUAL, FASTEST = 30.0, 120.0, 300.0
@@ -72,18 +72,18 @@ def estimate_tempo(corpus: Corpus, track: int) -> float:
 
     Source: Ellis 2007, "Beat tracking by dynamic programming".
     """
-    rate = corpus.mel.sample_rate / corpus.mel.hop_samples
-    frames = min(int(corpus.frames[track]), round(HEARD_SECONDS * rate))
+    minute = corpus.mel.frames_of(60.0)
+    frames = min(int(corpus.frames[track]), corpus.mel.frames_of(HEARD_SECONDS))
     first = (int(corpus.frames[track]) - frames) // 2
     rise = np.diff(corpus.mels(track, first, frames).astype(np.float32), axis=0)
     envelope = np.maximum(rise, 0).mean(axis=1)
-    lags = np.arange(int(60 * rate / FASTEST), max(2, min(int(60 * rate / SLOWEST), frames // 2)))
+    lags = np.arange(int(minute / FASTEST), max(2, min(int(minute / SLOWEST), frames // 2)))
     if len(lags) < 2 or not envelope.any():
         return USUAL
     envelope = envelope - envelope.mean()
     spectrum = np.fft.rfft(envelope, 2 * len(envelope))
     repeats = np.fft.irfft(np.abs(spectrum) ** 2)[: len(envelope)] / np.arange(len(envelope), 0, -1)
-    tempi = 60 * rate / lags
+    tempi = minute / lags
     preference = np.exp(-0.5 * np.log2(tempi / USUAL) ** 2)
     return float(tempi[int(np.argmax(np.maximum(repeats[lags], 0) * preference))])
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from data_prep.songs.generated.synthesis import Note
 
-__all__ = ["KEYS", "Part", "Piece"]
+__all__ = ["KEYS", "Piece"]
 
 KEYS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}

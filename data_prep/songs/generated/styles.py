@@ -13,7 +13,7 @@ import numpy as np
 
 from data_prep.songs.generated.piece import Piece
 
-__all__ = ["STYLES", "Style"]
+__all__ = ["STYLES"]
 
 
 def every(step: float, beats: int, offset: float = 0.0) -> list[float]:

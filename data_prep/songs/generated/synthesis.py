@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["INSTRUMENTS", "SAMPLE_RATE", "Note", "Timbre", "hit_drum", "master", "play", "vary_timbre"]
+__all__ = ["INSTRUMENTS", "SAMPLE_RATE", "Note", "hit_drum", "master", "play", "vary_timbre"]
 
 SAMPLE_RATE = 22_050
 TABLE = 4096

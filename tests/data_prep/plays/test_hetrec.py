@@ -33,7 +33,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_artists_are_tracks_and_play_counts_become_weights_without_time(tree, tmp_path):
-    said = write_tables(tmp_path / "out", hetrec.listening(tree))
+    said = write_tables(tmp_path / "out", hetrec.tables(tree))
     assert said["counts"] == {"interactions": 3, "tracks": 3, "content": 2, "content_dim": 1}
     plays = read_interactions(TableSettings(str(tmp_path / "out" / "interactions.parquet")))
     assert plays.times is None
@@ -45,7 +45,7 @@ def test_artists_are_tracks_and_play_counts_become_weights_without_time(tree, tm
 
 
 def test_content_is_the_tags_and_an_untagged_artist_has_none(tree, tmp_path):
-    write_tables(tmp_path / "out", hetrec.listening(tree))
+    write_tables(tmp_path / "out", hetrec.tables(tree))
     content = Content.open(tmp_path / "out" / "content.parquet")
     assert content.track_ids == ["1", "2"]
     assert content.tags["title"].to_pylist() == ['Motörhead "live"', "Björk"]
@@ -55,8 +55,8 @@ def test_the_zip_gives_what_the_folder_gives(tree, tmp_path):
     with zipfile.ZipFile(tmp_path / "hetrec.zip", "w") as archive:
         for name in FILES:
             archive.write(tree / name, name)
-    write_tables(tmp_path / "a", hetrec.listening(tree))
-    write_tables(tmp_path / "b", hetrec.listening(tmp_path / "hetrec.zip"))
+    write_tables(tmp_path / "a", hetrec.tables(tree))
+    write_tables(tmp_path / "b", hetrec.tables(tmp_path / "hetrec.zip"))
     for name in ("interactions", "tracks", "content"):
         path = f"{name}.parquet"
         assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
@@ -65,17 +65,17 @@ def test_the_zip_gives_what_the_folder_gives(tree, tmp_path):
 def test_another_layout_is_refused_by_file_and_line(tree, tmp_path):
     (tree / "user_artists.dat").write_text("userID\tartistID\tweight\n2\t1\tmany\n")
     with pytest.raises(DataError, match=r"user_artists\.dat, column weight: 'many' is no count above 0"):
-        hetrec.listening(tree)
+        hetrec.tables(tree)
     (tree / "user_artists.dat").write_text("userID\tartistID\n2\t1\n")
     with pytest.raises(
         DataError, match=r"user_artists\.dat, line 1: not the columns userID, artistID, weight"
     ):
-        hetrec.listening(tree)
+        hetrec.tables(tree)
     (tree / "user_artists.dat").unlink()
     with pytest.raises(MissingError, match=r"no user_artists\.dat in it\. Name the data set's own folder"):
-        hetrec.listening(tree)
+        hetrec.tables(tree)
     with pytest.raises(MissingError, match="no such file or folder"):
-        hetrec.listening(tmp_path / "nowhere")
+        hetrec.tables(tmp_path / "nowhere")
     (tmp_path / "x.zip").write_text("no zip")
     with pytest.raises(DataError, match="neither a folder nor a readable zip or tar"):
-        hetrec.listening(tmp_path / "x.zip")
+        hetrec.tables(tmp_path / "x.zip")

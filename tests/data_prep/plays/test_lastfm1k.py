@@ -50,25 +50,25 @@ def check(out: Path) -> None:
 
 
 def test_plays_of_wrong_clocks_are_dropped_and_nameless_tracks_named_by_artist_and_title(tree, tmp_path):
-    write_tables(tmp_path / "out", lastfm1k.listening(tree))
+    write_tables(tmp_path / "out", lastfm1k.tables(tree))
     check(tmp_path / "out")
 
 
 def test_the_archive_is_read_as_a_stream_in_small_blocks(tree, tmp_path):
     with tarfile.open(tmp_path / "lastfm-dataset-1K.tar.gz", "w:gz") as archive:
         archive.add(tree, "lastfm-dataset-1K")
-    listening = lastfm1k.listening(tmp_path / "lastfm-dataset-1K.tar.gz", block_bytes=110)
-    assert write_tables(tmp_path / "out", listening)["counts"] == {"interactions": 3, "users": 2, "tracks": 2}
+    tables = lastfm1k.tables(tmp_path / "lastfm-dataset-1K.tar.gz", block_bytes=110)
+    assert write_tables(tmp_path / "out", tables)["counts"] == {"interactions": 3, "users": 2, "tracks": 2}
     check(tmp_path / "out")
 
 
 def test_another_layout_and_a_missing_file_are_refused(tree, tmp_path):
     (tree / "userid-profile.tsv").write_text("user\tgender\n")
     with pytest.raises(DataError, match=r"userid-profile\.tsv has not the columns id, gender, age"):
-        write_tables(tmp_path / "out", lastfm1k.listening(tree))
+        write_tables(tmp_path / "out", lastfm1k.tables(tree))
     (tree / "userid-timestamp-artid-artname-traid-traname.tsv").write_text("a\tb\n")
     with pytest.raises(DataError, match="is damaged or of another layout"):
-        write_tables(tmp_path / "out", lastfm1k.listening(tree))
+        write_tables(tmp_path / "out", lastfm1k.tables(tree))
     with pytest.raises(MissingError, match="no userid-timestamp"):
-        write_tables(tmp_path / "out", lastfm1k.listening(tmp_path / "out"))
+        write_tables(tmp_path / "out", lastfm1k.tables(tmp_path / "out"))
     assert not (tmp_path / "out" / "tables.json").exists()

@@ -11,7 +11,7 @@ from data_prep.plays.write import write_tables
 
 
 def test_the_vector_is_mean_and_deviation_of_each_band_standardised_over_tracks(small_corpus, tmp_path):
-    said = write_tables(tmp_path, mel_content.listening(small_corpus))
+    said = write_tables(tmp_path, mel_content.tables(small_corpus))
     assert said["counts"] == {"content": 6, "content_dim": 160}
     assert not (tmp_path / "interactions.parquet").exists()
     content = Content.open(tmp_path / "content.parquet")

@@ -53,18 +53,18 @@ def read(folder: Path) -> tuple[object, ...]:
 
 
 def test_both_layouts_and_the_wheel_give_the_same_tables(tmp_path):
-    write_tables(tmp_path / "a", movielens.listening(write(tmp_path / "ml-100k", OWN)))
+    write_tables(tmp_path / "a", movielens.tables(write(tmp_path / "ml-100k", OWN)))
     atomic = write(tmp_path / "recbole" / "dataset_example" / "ml-100k", ATOMIC)
-    write_tables(tmp_path / "b", movielens.listening(tmp_path / "recbole"))
+    write_tables(tmp_path / "b", movielens.tables(tmp_path / "recbole"))
     with zipfile.ZipFile(tmp_path / "recbole-1.whl", "w") as wheel:
         for name in ATOMIC:
             wheel.write(atomic / name, f"recbole/dataset_example/ml-100k/{name}")
-    write_tables(tmp_path / "c", movielens.listening(tmp_path / "recbole-1.whl"))
+    write_tables(tmp_path / "c", movielens.tables(tmp_path / "recbole-1.whl"))
     assert read(tmp_path / "a") == read(tmp_path / "b") == read(tmp_path / "c")
 
 
 def test_ratings_are_weights_and_users_have_fields_without_zip(tmp_path):
-    said = write_tables(tmp_path / "out", movielens.listening(write(tmp_path / "ml", OWN)))
+    said = write_tables(tmp_path / "out", movielens.tables(write(tmp_path / "ml", OWN)))
     assert "any rating counts as engagement unless least_weight is set" in " ".join(said["notes"])
     plays = read_interactions(
         TableSettings(str(tmp_path / "out" / "interactions.parquet"), events=("rating",))
@@ -77,7 +77,7 @@ def test_ratings_are_weights_and_users_have_fields_without_zip(tmp_path):
 
 
 def test_content_is_genres_and_decade(tmp_path):
-    write_tables(tmp_path / "out", movielens.listening(write(tmp_path / "ml", OWN)))
+    write_tables(tmp_path / "out", movielens.tables(write(tmp_path / "ml", OWN)))
     content = Content.open(tmp_path / "out" / "content.parquet")
     set_entries = {
         name: row.nonzero()[0].tolist() for name, row in zip(content.track_ids, content.vectors, strict=True)
@@ -89,7 +89,7 @@ def test_content_is_genres_and_decade(tmp_path):
 def test_a_broken_line_is_named(tmp_path):
     tree = write(tmp_path / "ml", OWN | {"u.data": "196\t1\t3\t881250949\n186\t267\n"})
     with pytest.raises(DataError, match=r"u\.data, line 2: 2 cells, 4 are right"):
-        movielens.listening(tree)
+        movielens.tables(tree)
     tree = write(tmp_path / "ml2", OWN | {"u.user": "196|old|M|writer|55105\n"})
     with pytest.raises(DataError, match="a rating, time or age is no number"):
-        movielens.listening(tree)
+        movielens.tables(tree)

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from audiomae.errors import DataError
-from data_prep.plays.write import ContentTable, Listening, write_tables
+from data_prep.plays.write import ContentTable, SourceTables, write_tables
 
 
-def listening(user: str, *, breaks: bool = False, content: bool = True) -> Listening:
+def tables(user: str, *, breaks: bool = False, content: bool = True) -> SourceTables:
     """One play of one user; one that breaks fails after its first part."""
 
     def plays() -> Iterator[pa.Table]:
@@ -22,7 +22,7 @@ def listening(user: str, *, breaks: bool = False, content: bool = True) -> Liste
         if breaks:
             raise DataError("the source ends in the middle")
 
-    return Listening(
+    return SourceTables(
         "test",
         plays(),
         tracks=lambda: pa.table({"track_id": ["t"]}),
@@ -38,12 +38,12 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_source_that_breaks_leaves_the_old_tables_as_they_were(tmp_path):
-    write_tables(tmp_path, listening("a"))
+    write_tables(tmp_path, tables("a"))
     before = bytes_of(tmp_path)
     with pytest.raises(DataError, match="ends in the middle"):
-        write_tables(tmp_path, listening("b", breaks=True))
+        write_tables(tmp_path, tables("b", breaks=True))
     assert bytes_of(tmp_path) == before
-    last = dataclasses.replace(listening("b"), content=_refuse)
+    last = dataclasses.replace(tables("b"), content=_refuse)
     with pytest.raises(DataError, match="no content after all"):
         write_tables(tmp_path, last)
     assert bytes_of(tmp_path) == before
@@ -54,10 +54,10 @@ def _refuse() -> ContentTable:
 
 
 def test_new_tables_take_the_place_of_all_the_old_ones(tmp_path):
-    write_tables(tmp_path, listening("a"))
+    write_tables(tmp_path, tables("a"))
     (tmp_path / ".new").mkdir()
     (tmp_path / ".new" / "users.parquet").write_bytes(b"left by a run that was killed")
-    said = write_tables(tmp_path, listening("b", content=False))
+    said = write_tables(tmp_path, tables("b", content=False))
     assert sorted(bytes_of(tmp_path)) == [
         "interactions.parquet",
         "tables.json",

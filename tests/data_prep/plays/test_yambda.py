@@ -49,7 +49,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_listens_and_likes_are_events_and_ratios_are_cut_to_one(tree, tmp_path):
-    said = write_tables(tmp_path / "out", yambda.listening(tree))
+    said = write_tables(tmp_path / "out", yambda.tables(tree))
     assert said["counts"] == {"interactions": 6, "tracks": 4, "content": 2, "content_dim": 2}
     path = str(tmp_path / "out" / "interactions.parquet")
     listens = read_interactions(TableSettings(path, events=("listen",), least_played_ratio=0.5))
@@ -60,7 +60,7 @@ def test_listens_and_likes_are_events_and_ratios_are_cut_to_one(tree, tmp_path):
 
 
 def test_embeddings_are_content_and_the_first_artist_is_the_tracks(tree, tmp_path):
-    write_tables(tmp_path / "out", yambda.listening(tree))
+    write_tables(tmp_path / "out", yambda.tables(tree))
     content = Content.open(tmp_path / "out" / "content.parquet")
     assert content.track_ids == ["7", "70"]
     assert content.vectors.tolist() == [[3, 4], [1, 2]]
@@ -83,7 +83,7 @@ def test_the_table_of_all_events_gives_its_listens_and_likes(tree, tmp_path):
         played_ratio_pct=pa.array([50, None, None, None], pa.uint16()),
         event_type=kinds,
     )
-    assert write_tables(tmp_path / "out", yambda.listening(tree))["counts"]["interactions"] == 2
+    assert write_tables(tmp_path / "out", yambda.tables(tree))["counts"]["interactions"] == 2
     table = pq.read_table(tmp_path / "out" / "interactions.parquet")
     assert table["event"].to_pylist() == ["listen", "like"]
     assert np.allclose(table["played_ratio"].to_pylist()[0], 0.5)
@@ -92,6 +92,6 @@ def test_the_table_of_all_events_gives_its_listens_and_likes(tree, tmp_path):
 def test_another_layout_is_refused(tree, tmp_path):
     put(tree / "listens.parquet", uid=[1], item_id=[1])
     with pytest.raises(DataError, match=r"column timestamp is missing; the table has uid, item_id"):
-        write_tables(tmp_path / "out", yambda.listening(tree))
+        write_tables(tmp_path / "out", yambda.tables(tree))
     with pytest.raises(MissingError, match=r"no multi_event\.parquet or listens\.parquet"):
-        yambda.listening(tmp_path)
+        yambda.tables(tmp_path)

@@ -26,7 +26,7 @@ def items(**changes: object) -> Items:
     return Items(**{**about, **changes})
 
 
-def listener(heard: list[int], weights: list[float] | None = None) -> UserProfile:
+def profile(heard: list[int], weights: list[float] | None = None) -> UserProfile:
     given = np.array(weights or [1] * len(heard), np.float32)
     rows = np.array(heard, np.int64)
     return UserProfile(np.array([1, 0], np.float32), np.unique(rows), rows, given)
@@ -38,7 +38,7 @@ def column(table: np.ndarray, name: str) -> list[float]:
 
 def test_every_column_is_what_a_hand_counts():
     table = describe_candidates(
-        items(), listener([1, 2]), np.array([0, 1, 2]), np.array([3.0, 2.0, 1.0])
+        items(), profile([1, 2]), np.array([0, 1, 2]), np.array([3.0, 2.0, 1.0])
     ).astype(float)
     assert column(table, "retrieval")[1:] == [2, 1]
     assert column(table, "cosine") == pytest.approx([1, 0, 0.6])
@@ -52,19 +52,19 @@ def test_every_column_is_what_a_hand_counts():
 
 
 def test_a_play_of_weight_w_counts_as_log_of_one_more():
-    table = describe_candidates(items(), listener([1, 2], [3, 1]), np.array([0, 1]), np.zeros(2))
+    table = describe_candidates(items(), profile([1, 2], [3, 1]), np.array([0, 1]), np.zeros(2))
     assert column(table, "artist_share") == pytest.approx([1 / 3, 2 / 3])
 
 
 def test_an_unknown_artist_has_no_share():
     table = describe_candidates(
-        items(artists=np.array([-1, -1, 0])), listener([1]), np.array([0, 1, 2]), np.zeros(3)
+        items(artists=np.array([-1, -1, 0])), profile([1]), np.array([0, 1, 2]), np.zeros(3)
     )
     assert column(table, "artist_share") == [0, 0, 0]
 
 
 def test_what_is_not_known_of_a_new_user_or_without_times_is_missing():
-    table = describe_candidates(items(now=None), listener([]), np.array([1]), np.zeros(1))
+    table = describe_candidates(items(now=None), profile([]), np.array([1]), np.zeros(1))
     for name in ("age_days", "recent_max", "recent_mean", "artist_share"):
         assert np.isnan(column(table, name)).all()
     assert column(table, "activity") == [0]
@@ -84,7 +84,7 @@ def test_rows_do_not_depend_on_the_rows_beside_them():
 
 
 def test_a_track_that_nobody_played_has_no_figures_of_plays():
-    table = describe_candidates(items(), listener([1], [1]), np.array([0, 1]), np.array([0.5, 0.6]))
+    table = describe_candidates(items(), profile([1], [1]), np.array([0, 1]), np.array([0.5, 0.6]))
     columns = [FEATURES.index(name) for name in ("retrieval", "popularity")]
     assert np.isnan(table[0, columns]).all()
     assert not np.isnan(table[1, columns]).any()

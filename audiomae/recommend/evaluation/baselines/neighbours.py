@@ -14,7 +14,7 @@ from audiomae.recommend.evaluation.baselines.baseline import Context, Fitted, as
 from audiomae.recommend.evaluation.baselines.popularity import Popularity
 from audiomae.recommend.evaluation.lists import BlockLister, BlockScorer, DotScorer, FallbackLister, Lister
 
-__all__ = ["ContentNeighbours", "ItemNeighbours", "keep_largest", "nearest_items"]
+__all__ = ["ContentNeighbours", "ItemNeighbours"]
 
 BLOCK_CELLS = 1_000_000
 """Similarities held at once while neighbours are sought."""

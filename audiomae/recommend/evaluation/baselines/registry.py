@@ -17,7 +17,7 @@ from audiomae.recommend.evaluation.baselines.factorisation import Bpr, Ials, imp
 from audiomae.recommend.evaluation.baselines.neighbours import ContentNeighbours, ItemNeighbours
 from audiomae.recommend.evaluation.baselines.popularity import Popularity, Random, RecentPopularity
 
-__all__ = ["BASELINES", "BaselineEntry", "Given"]
+__all__ = ["BASELINES", "Given"]
 
 
 @dataclass(frozen=True)

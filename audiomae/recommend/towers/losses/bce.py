@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from audiomae.recommend.towers.losses.loss import Loss, first_bias_of_pairs
 
-__all__ = ["BCE", "bce_loss"]
+__all__ = ["BCE"]
 
 
 def bce_loss(

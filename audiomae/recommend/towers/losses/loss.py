@@ -11,7 +11,7 @@ from torch import Tensor
 
 from audiomae.recommend.towers.negatives import NEGATIVE_KINDS, NegativeKind
 
-__all__ = ["Compare", "Loss", "first_bias_of_pairs", "keep_hardest"]
+__all__ = ["Loss", "first_bias_of_pairs", "keep_hardest"]
 
 Compare = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Logit of what each user played (n,), those of their negatives (n, m), and which of these count (n, m) → the loss."""

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from audiomae.recommend.towers.losses.loss import Loss
 
-__all__ = ["SIGLIP", "siglip_loss"]
+__all__ = ["SIGLIP"]
 
 FIRST_BIAS = -10.0
 """What the paper begins with: nearly all pairs are no pairs."""

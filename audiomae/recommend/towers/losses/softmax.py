@@ -10,7 +10,7 @@ from torch import Tensor
 
 from audiomae.recommend.towers.losses.loss import Loss
 
-__all__ = ["SOFTMAX", "softmax_loss"]
+__all__ = ["SOFTMAX"]
 
 
 def softmax_loss(

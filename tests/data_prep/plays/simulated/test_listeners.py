@@ -145,7 +145,7 @@ def test_two_tracks_and_one_listener_are_enough():
 
 
 def test_the_tables_say_that_they_are_simulated(small_corpus, tmp_path):
-    said = write_tables(tmp_path, listeners.listening(small_corpus, ListenerSettings(listeners=30)))
+    said = write_tables(tmp_path, listeners.tables(small_corpus, ListenerSettings(listeners=30)))
     assert said["simulated"] is True
     assert said["settings"]["seed"] == 0
     assert said["settings"]["zipf"] == 0.6

@@ -40,7 +40,9 @@ def having(items: pa.Table, where: Where) -> NDArray[np.bool_]:
         wanted = [given] if isinstance(given, str) else list(given)
         for value in wanted:
             if not any(value in one for one in pieces):
-                hint = close_to(value, set().union(*pieces), otherwise="Look at the tags in items.parquet.")
+                hint = close_to(
+                    value, set().union(*pieces), otherwise="Look at the tags in the table of tracks."
+                )
                 raise DataError(f"no song has {name} {value!r}. {hint}")
         fits = np.array([not one.isdisjoint(wanted) for one in pieces], dtype=bool)
         allowed &= fits[column.indices.to_numpy(zero_copy_only=False)]

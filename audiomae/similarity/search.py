@@ -1,0 +1,62 @@
+"""The songs most like some, and least like others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from audiomae.similarity.collection import Collection
+from audiomae.similarity.query import Examples, read_examples, score_songs
+from audiomae.similarity.rules import Picker, SongRules
+from audiomae.vectors.similar import SimilarSong
+
+__all__ = ["find_similar", "rank_similar"]
+
+
+def find_similar(
+    collection: Collection,
+    like: Sequence[str],
+    unlike: Sequence[str] = (),
+    *,
+    rules: SongRules | None = None,
+    by: Mapping[str, float] | None = None,
+    hubs: bool = True,
+) -> list[SimilarSong]:
+    """Return the songs most like some, nearest first, without themselves.
+
+    Args:
+        collection: Where to look.
+        like: Songs to start from: tracks (id, end of a path, title), audio files, playlists.
+        unlike: Songs to stay away from, named so too.
+        rules: What the list keeps to.
+        by: Weight of each factor; the learned vector alone by default.
+        hubs: Whether to correct for songs that are near to everything.
+
+    Raises:
+        DataError: If a song is unknown, or a tag or factor is not there.
+        ConfigError: If a file is named and its model is not known.
+    """
+    liked, unliked = read_examples(collection, like), read_examples(collection, unlike, what="unlike")
+    return rank_similar(collection, liked, unliked, rules=rules or SongRules(), by=by, hubs=hubs)
+
+
+def rank_similar(
+    collection: Collection,
+    like: Examples,
+    unlike: Examples,
+    *,
+    rules: SongRules,
+    by: Mapping[str, float] | None = None,
+    hubs: bool = True,
+) -> list[SimilarSong]:
+    """Do what `find_similar` does with examples that were read."""
+    cosines, scores = score_songs(collection, like, unlike if len(unlike) else None, by=by, hubs=hubs)
+    asked = [*like.rows, *unlike.rows]
+    allowed = rules.allowed(collection)
+    if rules.least is not None:
+        allowed &= cosines >= rules.least
+    allowed[asked] = False
+    picker = Picker(collection, rules, asked)
+    picker.take_best(np.where(allowed, scores, -np.inf), rules.k)
+    return collection.songs(picker.taken, cosines[picker.taken], scores[picker.taken])
