@@ -87,9 +87,7 @@ def _texts(tracks: pa.Table) -> list[str]:
     columns = [tracks[name].to_pylist() for name in ("title", "artist", "album", "genre")]
     ids = tracks["track_id"].to_pylist()
     rows = zip(*columns, strict=True)
-    return [
-        " · ".join(text for text in row if text) or name for name, row in zip(ids, rows, strict=True)
-    ]
+    return [" · ".join(text for text in row if text) or name for name, row in zip(ids, rows, strict=True)]
 
 
 def _neighbours(vectors: Vectors, count: int) -> pa.Array:

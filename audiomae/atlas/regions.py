@@ -54,9 +54,7 @@ def find_regions(reduced: NDArray[np.float32], *, seed: int = 0) -> NDArray[np.u
     return numbered
 
 
-def _far_apart(
-    rows: NDArray[np.float32], wanted: int, draws: np.random.Generator
-) -> NDArray[np.float32]:
+def _far_apart(rows: NDArray[np.float32], wanted: int, draws: np.random.Generator) -> NDArray[np.float32]:
     """Draw first centres, each with a chance that grows with its squared distance from those before."""
     chosen = [rows[draws.integers(len(rows))]]
     far = np.square(rows - chosen[0]).sum(axis=1, dtype=np.float64)

@@ -9,14 +9,25 @@ from audiomae.errors import ConfigError
 from audiomae.vectors.vectors import Vectors
 from audiomae.vectors.writer import TrackClips, VectorsWriter
 
-SETTINGS = {"model_fingerprint": "m", "corpus_fingerprint": "c", "layer": 2, "pool": "mean", "hop_seconds": 5.0}
+SETTINGS = {
+    "model_fingerprint": "m",
+    "corpus_fingerprint": "c",
+    "layer": 2,
+    "pool": "mean",
+    "hop_seconds": 5.0,
+}
 
 
 @pytest.fixture
 def vectors(tmp_path) -> Vectors:
     writer = VectorsWriter(tmp_path / "vectors", SETTINGS, 4)
     draws = np.random.default_rng(0)
-    writer.add_part([TrackClips(f"s{song}", np.zeros(1), draws.normal(size=(1, 4)).astype(np.float32)) for song in range(9)])
+    writer.add_part(
+        [
+            TrackClips(f"s{song}", np.zeros(1), draws.normal(size=(1, 4)).astype(np.float32))
+            for song in range(9)
+        ]
+    )
     writer.finish({"s1": {"title": "Mond", "artist": "Ö", "genre": "folk"}})
     return Vectors.open(tmp_path / "vectors")
 

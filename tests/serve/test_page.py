@@ -53,7 +53,9 @@ def write_vectors(folder: Path, songs: Path, model_folder: Path) -> None:
     middles = 4 * draw.normal(size=(3, model.dim))
     writer.add_part(
         [
-            TrackClips(f"t{n}", np.zeros(1), (middles[n % 3] + draw.normal(size=(1, model.dim))).astype(np.float32))
+            TrackClips(
+                f"t{n}", np.zeros(1), (middles[n % 3] + draw.normal(size=(1, model.dim))).astype(np.float32)
+            )
             for n in range(TRACKS)
         ]
     )
@@ -111,7 +113,7 @@ def address(tmp_path_factory, songs, tiny_model, recommender) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+def browser():
     """Debian's Chromium without a window, with a profile that nobody has used."""
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as driver:
@@ -130,7 +132,7 @@ def open_page(browser, address):
             color_scheme=theme, viewport={"width": width, "height": height}, accept_downloads=True
         )
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(20_000)
         noted = SimpleNamespace(errors=[], asked=[])
         page.on("console", lambda said: noted.errors.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: noted.errors.append(str(error)))
@@ -174,7 +176,9 @@ def test_typing_finds_a_song_which_plays_and_shows_its_true_neighbours(open_page
     page = open_page()
     find(page, "Find", "song 12")
     page.locator(".near-line").first.wait_for(state="attached")
-    expected = httpx.get(f"{address}/api/similar", params={"like": "t12", "k": 10}, timeout=60).json()["songs"]
+    expected = httpx.get(f"{address}/api/similar", params={"like": "t12", "k": 10}, timeout=60).json()[
+        "songs"
+    ]
     listed = page.locator("#map-side ol.songs").last.locator("[data-track]")
     shown = listed.evaluate_all("nodes => nodes.map((node) => node.dataset.track)")
     assert shown == [song["track_id"] for song in expected]
@@ -248,7 +252,9 @@ def test_examples_and_counter_examples_give_the_list_of_the_service_saved_as_a_t
     asked = {"like": ["t3"], "unlike": ["t4"], "k": 12}
     expected = httpx.post(f"{address}/api/similar", json=asked, timeout=60).json()["songs"]
     rows = page.locator("#view-like ol.songs [data-track]")
-    assert rows.evaluate_all("all => all.map((node) => node.dataset.track)") == [s["track_id"] for s in expected]
+    assert rows.evaluate_all("all => all.map((node) => node.dataset.track)") == [
+        s["track_id"] for s in expected
+    ]
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Save as CSV").click()
     saved = Path(waiting.value.path()).read_text("utf-8")
@@ -371,7 +377,9 @@ def test_axe_finds_nothing_and_no_view_is_wider_than_the_window(open_page, theme
 def test_what_cannot_be_had_is_said_in_one_line(browser, address):
     context = browser.new_context()
     page = context.new_page()
-    page.route("**/api/map", lambda route: route.fulfill(status=503, json={"error": "busy: too many at once."}))
+    page.route(
+        "**/api/map", lambda route: route.fulfill(status=503, json={"error": "busy: too many at once."})
+    )
     page.route("**/api/runs", lambda route: route.abort())
     page.goto(f"{address}/#map")
     page.get_by_text("busy: too many at once.").wait_for()

@@ -25,7 +25,7 @@ export class RecommendView {
     this.likedBox = make("ul", { class: "chips", "aria-label": "Songs that the new listener likes" });
     this.results = make("div");
     const asked = make("div", { class: "card" }, this.form());
-    place.append(make("p", { class: "soft" }, `${known.users.toLocaleString("en")} users, ${known.songs.toLocaleString("en")} songs; ${known.stages > 1 ? "two towers find candidates, a ranker orders them" : "two towers find and order the songs"}.`),
+    place.append(make("p", { class: "soft" }, `${known.users ? `${known.users.toLocaleString("en")} users, ${known.songs.toLocaleString("en")} songs; ` : ""}${known.stages > 1 ? "two towers find candidates, a ranker orders them" : "two towers find and order the songs"}.`),
       make("div", { class: "pair" }, asked, this.results));
     this.results.append(empty("Choose a user, or describe somebody new."));
     asked.addEventListener("change", (event) => { if (!event.target.closest(".finder")) this.refresh(); });
