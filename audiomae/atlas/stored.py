@@ -141,7 +141,10 @@ def _followed(vectors: Vectors, method: Method) -> MapPoints | None:
     rows = {name: row for row, name in enumerate(table["track_id"].to_pylist())}
     now = _stamps(vectors.track_vectors)
     kept = np.array(
-        [rows[name] if stamps.get(name) == int(now[row]) else -1 for row, name in enumerate(vectors.track_ids)],
+        [
+            rows[name] if stamps.get(name) == int(now[row]) else -1
+            for row, name in enumerate(vectors.track_ids)
+        ],
         dtype=np.int64,
     )
     old, new = np.flatnonzero(kept >= 0), np.flatnonzero(kept < 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audiomae.atlas.embedding_atlas import atlas_command
 from audiomae.verbs.export import ExportResult
 
 __all__ = ["EXAMPLE", "MAIN", "show"]
@@ -20,6 +21,8 @@ def show(result: ExportResult) -> None:
     )
     if result.found_complete:
         print("already complete, nothing to do")
+    if result.atlas:
+        print(f"open it: {atlas_command(result.atlas)}")
     if result.left_out:
         songs = "song" if len(result.left_out) == 1 else "songs"
         print(f"left out: {len(result.left_out)} {songs} that could not be used, named above")

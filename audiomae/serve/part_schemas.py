@@ -14,6 +14,7 @@ __all__ = [
     "Health",
     "MapAnswer",
     "MapClusters",
+    "MapState",
     "MusePath",
     "MuseSong",
     "PopularAnswer",
@@ -137,6 +138,14 @@ class MapClusters(BaseModel):
 
     codes: str
     names: list[str]
+
+
+class MapState(BaseModel):
+    """How the map was made."""
+
+    generation: int
+    method: str
+    final: bool
 
 
 class MapAnswer(BaseModel):

@@ -60,7 +60,7 @@ def show_run(folder: Path, name: str) -> dict[str, Any]:
         "metrics": _thinned(metrics),
         "held_out": _thinned(held_out),
         "pictures": [f"/api/runs/{name}/pictures/{picture}" for picture in pictures],
-        "probe": [read_json(path) for path in sorted(folder.glob("probe*.json"))],
+        "probe": [_probe(path) for path in sorted(folder.glob("probe*.json"))],
         "result": read_json(folder / "result.json") if (folder / "result.json").is_file() else None,
         "settings": about.get("settings", {}),
         "finished": (folder / "result.json").is_file(),
@@ -79,6 +79,12 @@ def picture_of_run(folder: Path, name: str) -> Path:
     if not path.is_file():
         raise RefusedError(404, f"the run has no picture {name[:100]!r}.")
     return path
+
+
+def _probe(path: Path) -> dict[str, Any]:
+    """Return scores of a probe, with the step that its name says: probe-00001000.json."""
+    found = re.search(r"([0-9]{1,12})$", path.stem)
+    return {"step": int(found[1]) if found else None, "name": path.stem, **read_json(path)}
 
 
 def _is_picture(path: Path) -> bool:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 
+from audiomae.atlas.embedding_atlas import write_atlas
 from audiomae.checks import require, require_all
 from audiomae.cluster.songs import prepare_on_ray
 from audiomae.cluster.stream import load_ray
@@ -29,6 +30,7 @@ from audiomae.model.whitening import WhitenKind
 from audiomae.progress import SILENT, Progress
 from audiomae.vectors.embed import EmbedParts, Precision, embed_parts
 from audiomae.vectors.job import VectorsJob
+from audiomae.vectors.vectors import Vectors
 from data_prep.songs.sources import Asked, find_songs
 
 __all__ = ["ExportResult", "ExportSettings", "LeftOut", "export"]
@@ -36,6 +38,7 @@ __all__ = ["ExportResult", "ExportSettings", "LeftOut", "export"]
 log = logging.getLogger(__name__)
 
 HIDDEN_CORPUS = ".corpus-"
+ATLAS_FILE = "atlas.parquet"
 SHORTEST_SECONDS = 0.2
 """Shortest audio file that gets a vector, in seconds."""
 
@@ -90,6 +93,7 @@ class ExportSettings:
     engine: Literal["local", "ray"] = "local"
     ray_address: str | None = None
     staging: str = ""
+    format: Literal["vectors", "atlas"] = "vectors"
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -142,6 +146,7 @@ class ExportResult:
         fingerprint: Fingerprint of the vectors.
         found_complete: Whether all of it was there already, so that there was nothing to do.
         left_out: Audio files that were named and could not be used.
+        atlas: File for Embedding Atlas, where one was asked for.
     """
 
     vectors: str
@@ -157,6 +162,7 @@ class ExportResult:
     fingerprint: str
     found_complete: bool
     left_out: list[LeftOut]
+    atlas: str | None = None
 
 
 def export(settings: ExportSettings, *, progress: Progress = SILENT) -> ExportResult:
@@ -195,8 +201,13 @@ def export(settings: ExportSettings, *, progress: Progress = SILENT) -> ExportRe
         done = job.run()
         for hidden in out.glob(f"{HIDDEN_CORPUS}*"):
             shutil.rmtree(hidden, ignore_errors=True)
+        if settings.format == "atlas":
+            write_atlas(Vectors.open(out), out / ATLAS_FILE)
     told = {name: done[name] for name in ExportResult.__dataclass_fields__ if name in done}
-    return ExportResult(settings.out, **told, found_complete=job.found_complete, left_out=left_out)
+    atlas = f"{settings.out.rstrip('/')}/{ATLAS_FILE}" if settings.format == "atlas" else None
+    return ExportResult(
+        settings.out, **told, found_complete=job.found_complete, left_out=left_out, atlas=atlas
+    )
 
 
 def _engine(settings: ExportSettings) -> EmbedParts:

@@ -18,7 +18,13 @@ from audiomae.vectors.vectors import Vectors
 from audiomae.vectors.writer import TrackClips, VectorsWriter
 
 STYLES = ("rock", "folk", "jazz")
-SETTINGS = {"model_fingerprint": "m", "corpus_fingerprint": "c", "layer": 2, "pool": "mean", "hop_seconds": 5.0}
+SETTINGS = {
+    "model_fingerprint": "m",
+    "corpus_fingerprint": "c",
+    "layer": 2,
+    "pool": "mean",
+    "hop_seconds": 5.0,
+}
 
 
 def write_styles(folder: Path, songs: range, **settings: object) -> Vectors:
@@ -85,7 +91,7 @@ def test_new_songs_come_among_the_others_and_move_none(tmp_path):
         x, y = after[f"s{song:03d}"]
         near = min(before, key=lambda name: (before[name][0] - x) ** 2 + (before[name][1] - y) ** 2)
         assert int(near[1:]) % 3 == song % 3
-    assert [points.codes[song] for song in range(30, 33)] == [points.codes[style] for style in range(3)]
+        assert points.codes[song] in points.codes[song % 3 : 30 : 3]
 
 
 def test_removed_songs_leave_the_map_and_changed_ones_are_placed_again(tmp_path):
@@ -157,7 +163,7 @@ def test_the_keeper_shows_axes_first_and_the_better_map_when_it_is_there(tmp_pat
     vectors = write_styles(tmp_path, range(30))
     keeper = MapKeeper()
     # The process that makes the map is one that this test holds back.
-    monkeypatch.setattr("audiomae.serve.projection.best_method", lambda tracks: "umap")
+    monkeypatch.setattr("audiomae.serve.projection.best_method", lambda _: "umap")
     monkeypatch.setattr(sys, "executable", "/bin/cat")
     points, final = keeper.points(vectors)
     assert points.method == "pca"
@@ -188,7 +194,7 @@ def test_the_better_map_is_made_by_a_process_of_its_own(tmp_path):
 def test_axes_stay_where_the_better_map_cannot_be_made(tmp_path, monkeypatch):
     vectors = write_styles(tmp_path, range(30))
     keeper = MapKeeper()
-    monkeypatch.setattr("audiomae.serve.projection.best_method", lambda tracks: "umap")
+    monkeypatch.setattr("audiomae.serve.projection.best_method", lambda _: "umap")
     monkeypatch.setattr(sys, "executable", "/bin/false")
     _, final = keeper.points(vectors)
     keeper._worker.wait(10)

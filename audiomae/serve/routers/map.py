@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from audiomae.corpus.song import TAGS
 from audiomae.serve.answers import Json, RefusedError
-from audiomae.serve.part_schemas import ColoursAnswer, MapAnswer
+from audiomae.serve.part_schemas import ColoursAnswer, MapAnswer, MapState
 from audiomae.serve.state import state_of
 
 __all__ = ["router"]
@@ -44,6 +44,14 @@ def points(request: Request) -> Json:
             "columns": colour_names(snapshot.vectors.tracks),
         }
     )
+
+
+@router.get("/state", response_model=MapState)
+def map_state(request: Request) -> Json:
+    """Say how the map was made, and whether that is final: what a page asks while it waits for a better one."""
+    state = state_of(request)
+    found, final = state.maps.points(state.snapshot.vectors)
+    return Json({"generation": state.snapshot.generation, "method": found.method, "final": final})
 
 
 @router.get("/colours", response_model=ColoursAnswer)

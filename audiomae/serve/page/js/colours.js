@@ -39,8 +39,8 @@ export function paints(colouring, count, shown) {
   for (let index = 0; index < count; index += 1) {
     let paint = other;
     if (colouring.kind === "number") {
-      const share = (colouring.values[index] - colouring.low) / span;
-      if (share >= -1e-6 && share <= 1 + 1e-6) paint = low.map((value, place) => value + share * (high[place] - value));
+      const share = Math.max(0, Math.min(1, (colouring.values[index] - colouring.low) / span));
+      if (!Number.isNaN(share)) paint = low.map((value, place) => value + share * (high[place] - value));
     } else if (colouring.of[index] >= 0) {
       paint = shades[colouring.of[index]];
     }

@@ -1,6 +1,6 @@
 // Points drawn by WebGL: 100,000 of them in one call. Without WebGL, they are set pixel by pixel.
 const VERTEX = `
-attribute vec2 place; attribute vec4 colour; uniform vec2 centre, reach; uniform float size; varying vec4 paint;
+attribute vec2 place; attribute vec4 colour; uniform vec2 centre, reach; uniform mediump float size; varying vec4 paint;
 void main() { gl_Position = vec4((place - centre) * reach, 0.0, 1.0); gl_PointSize = size; paint = colour; }`;
 const FRAGMENT = `
 precision mediump float; varying vec4 paint; uniform float size;
@@ -26,20 +26,26 @@ export class Dots {
     this.view = { x: 0, y: 0, scale: 200 };
     this.size = 6;
     this.gl = flat ? null : canvas.getContext("webgl", { antialias: false, alpha: true, premultipliedAlpha: true });
+    if (this.gl && !this.prepare()) {  // a canvas that has had WebGL can have nothing else
+      this.canvas = canvas.cloneNode();
+      canvas.replaceWith(this.canvas);
+      this.gl = null;
+    }
     if (this.gl) {
-      this.prepare();
       canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
       canvas.addEventListener("webglcontextrestored", () => { this.prepare(); this.send(); this.draw(); });
     } else {
-      this.flat = canvas.getContext("2d");
+      this.flat = this.canvas.getContext("2d");
     }
   }
 
+  /** Build the program; return whether it can be used. */
   prepare() {
     const gl = this.gl, program = gl.createProgram();
     gl.attachShader(program, build(gl, gl.VERTEX_SHADER, VERTEX));
     gl.attachShader(program, build(gl, gl.FRAGMENT_SHADER, FRAGMENT));
     gl.linkProgram(program);
+    if (!gl.getProgramParameter(program, gl.LINK_STATUS)) return false;
     gl.useProgram(program);
     this.spots = ["centre", "reach", "size"].map((name) => gl.getUniformLocation(program, name));
     this.buffers = [["place", 2, gl.FLOAT, false], ["colour", 4, gl.UNSIGNED_BYTE, true]].map(([name, width, kind, scaled]) => {
@@ -51,6 +57,7 @@ export class Dots {
     });
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    return true;
   }
 
   /** Set places (two arrays of one length) and paints (red, green, blue, alpha of each, 0 to 255). */

@@ -6,7 +6,7 @@ import { colouringBy, legend, paints } from "./colours.js";
 import { busy, button, byId, choice, empty, fault, field, fill, make, tell } from "./dom.js";
 import { middles } from "./overlay.js";
 import { playTrack } from "./player.js";
-import { finder, listTools, songButton, songList } from "./songs.js";
+import { finder, listTools, songList } from "./songs.js";
 
 const LISTED = 200;
 const plainText = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
@@ -81,7 +81,7 @@ export class MapView {
     this.wait.textContent = "A first map; a better one is on its way …";
     if (this.map.final === false) setTimeout(() => this.poll(), 4000);
     if (this.chosen >= 0) this.join([]);
-    performance.mark("map-drawn");
+    this.box.dataset.drawn = String(Math.round(performance.now()));
   }
 
   /** Look for the better map without asking for all points. */
@@ -154,7 +154,7 @@ export class MapView {
       const answer = await get("/api/similar", { like: this.map.track_ids[index], k: 10 });
       const track = answer.like[0];
       if (this.chosen === index) { playTrack(track); this.join(answer.songs); }
-      return [songButton(track), make("span", { class: "acts" }, ...acts(track)),
+      return [songList([track], { acts }),
         make("h3", {}, "Nearest songs"),
         make("p", { class: "soft" }, "with their cosine: 1 is the same direction, 0 unrelated"),
         songList(answer.songs, { amount: (song) => song.cosine.toFixed(2), acts })];

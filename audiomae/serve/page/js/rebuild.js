@@ -24,7 +24,7 @@ export class RebuildView {
     this.seconds = about.clip_seconds || 5;
     this.work = make("div");
     this.results = make("div", { class: "card", hidden: true });
-    place.append(make("p", { class: "soft" }, `Hide parts of a ${this.seconds.toFixed(1)} s clip from the model; it fills them in from the rest alone.`),
+    place.append(make("p", { class: "soft" }, `Hide parts of a ${this.seconds.toFixed(1)} s clip from the model; it fills them in from the rest alone. Seconds hide all that sounds then; bands hide a range of pitch, within those seconds where both are given.`),
       make("div", { class: "tools" }, songFinder("Song ", (track) => this.pick(track))), this.work, this.results);
     this.work.append(empty("Find a song above to begin."));
   }
@@ -135,12 +135,14 @@ export class RebuildView {
   }
 
   draw(dragged = null) {
-    const rects = [], spans = [...this.spans], bands = [...this.bands];
-    const across = (low, high) => rects.push(make("rect", { class: "cut", x: 100 * low, y: 0, width: 100 * (high - low), height: 100 }));
-    const along = (low, high) => rects.push(make("rect", { class: "cut", x: 0, y: 100 * (1 - high), width: 100, height: 100 * (high - low) }));
-    spans.forEach(([low, high]) => across(low / this.seconds, high / this.seconds));
-    bands.forEach(([low, high]) => along(shareOf(low), shareOf(high)));
-    if (dragged) (this.kind === "spans" ? across : along)(...dragged);
+    const rects = [], spans = this.spans.map((ends) => ends.map((value) => value / this.seconds)), bands = this.bands.map((ends) => ends.map(shareOf));
+    if (dragged) (this.kind === "spans" ? spans : bands).push(dragged);
+    const all = [[0, 1]];
+    for (const [left, right] of spans.length || !bands.length ? spans : all) {
+      for (const [low, high] of bands.length ? bands : all) {
+        rects.push(make("rect", { class: "cut", x: 100 * left, y: 100 * (1 - high), width: 100 * (right - left), height: 100 * (high - low) }));
+      }
+    }
     this.cuts.replaceChildren(...rects);
     if (dragged) return;
     this.list.replaceChildren(...["spans", "bands"].flatMap((kind) => this[kind].map((ends) => make("li", {}, make("span", {}, this.say(kind, ends)),
@@ -154,7 +156,7 @@ export class RebuildView {
     const round = (pairs) => pairs.map((ends) => ends.map((value) => Number(value.toFixed(3))));
     fill(this.results, "Rebuilding …", async () => {
       const made = await post("/api/reconstruct", {
-        track_id: this.track.track_id, start_seconds: this.start, spans: round(this.spans),
+        track_id: this.track.track_id, start_seconds: this.start, spans: this.spans.length ? round(this.spans) : [[0, this.seconds]],
         bands: this.bands.length ? round(this.bands) : null, seed: this.seed,
       });
       const shots = ["original", "masked", "rebuilt"].map((stage) => {

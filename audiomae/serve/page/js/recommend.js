@@ -25,7 +25,7 @@ export class RecommendView {
     this.likedBox = make("ul", { class: "chips", "aria-label": "Songs that the new listener likes" });
     this.results = make("div");
     const asked = make("div", { class: "card" }, this.form());
-    place.append(make("p", { class: "soft" }, `${known.users.toLocaleString("en")} users, ${known.songs.toLocaleString("en")} songs; ${known.stages > 1 ? "two towers find candidates, a ranker orders them" : "two towers find and order the songs"}.`),
+    place.append(make("p", { class: "soft" }, `${known.users ? `${known.users.toLocaleString("en")} users, ${known.songs.toLocaleString("en")} songs; ` : ""}${known.stages > 1 ? "two towers find candidates, a ranker orders them" : "two towers find and order the songs"}.`),
       make("div", { class: "pair" }, asked, this.results));
     this.results.append(empty("Choose a user, or describe somebody new."));
     asked.addEventListener("change", (event) => { if (!event.target.closest(".finder")) this.refresh(); });
@@ -101,16 +101,18 @@ const idOf = (user) => String(user.user ?? user.user_id ?? user.id);
 const about = (user) => Object.entries(user).filter(([name, value]) => !["user", "user_id", "id"].includes(name) && value !== null && value !== "" && typeof value !== "object")
   .map(([name, value]) => `${name} ${value}`).join(", ");
 
-/** An explanation as nested lists: whatever it holds, names and figures. */
-function reasons(value) {
-  const say = (one) => (typeof one === "number" && !Number.isInteger(one) ? one.toFixed(3) : String(one));
-  const plain = (name) => name.replaceAll("_", " ");
-  const parts = Object.entries(value).filter(([, one]) => one !== null && one !== "" && !(Array.isArray(one) && !one.length));
-  return make("ul", {}, ...parts.map(([name, one]) => {
-    if (Array.isArray(one)) {
-      return make("li", {}, `${plain(name)}:`, make("ul", {}, ...one.slice(0, 6).map((item) => make("li", {},
-        typeof item === "object" ? Object.entries(item).filter(([, cell]) => typeof cell !== "object").map(([key, cell]) => `${plain(key)} ${say(cell)}`).join(", ") : say(item)))));
-    }
-    return typeof one === "object" ? make("li", {}, `${plain(name)}:`, reasons(one)) : make("li", {}, `${plain(name)}: ${say(one)}`);
-  }));
+const SHARES = { cosine: "taste: how well the song's vector fits the listener's", popularity: "how often it is played", ranker: "the ranker's own view" };
+
+/** An explanation in words: what the place is made of, and which songs heard before are nearest. */
+function reasons(told) {
+  const shares = Object.entries(told.shares || {}).filter(([, share]) => share > 0.0005);
+  const bars = shares.flatMap(([name, share]) => [make("span", {}, SHARES[name] || name.replaceAll("_", " ")),
+    make("meter", { min: 0, max: 1, value: share, "aria-label": SHARES[name] || name }), make("span", {}, `${Math.round(100 * share)} %`)]);
+  const heard = (told.nearest_heard || []).slice(0, 4).map((song) => make("li", {}, `${nameOf(song)}${song.artist ? `, ${song.artist}` : ""} (cosine ${song.cosine.toFixed(2)})`));
+  const features = Object.entries(told.features || {}).slice(0, 6).map(([name, value]) => make("li", {}, `${name.replaceAll("_", " ")}: ${typeof value === "number" ? value.toPrecision(3) : String(value)}`));
+  const before = told.place_of_retrieval && told.place_of_retrieval !== told.place ? `; the towers alone had it at ${told.place_of_retrieval}` : "";
+  return [make("p", {}, `Place ${told.place} of ${told.items} songs${before}.${told.heard ? " Heard before." : ""}`),
+    bars.length ? make("div", {}, "What its score is made of:", make("div", { class: "bars" }, ...bars)) : null,
+    heard.length ? make("div", {}, "Nearest songs that this listener has heard:", make("ul", {}, ...heard)) : null,
+    features.length ? make("div", {}, "What the ranker saw:", make("ul", {}, ...features)) : null];
 }

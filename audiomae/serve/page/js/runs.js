@@ -1,7 +1,6 @@
 // The view "Runs": how training went.
-import { get } from "./api.js";
+import { get, media } from "./api.js";
 import { byId, choice, empty, field, fill, make } from "./dom.js";
-import { media } from "./api.js";
 import { plot } from "./plot.js";
 
 export class RunsView {
@@ -27,9 +26,9 @@ export class RunsView {
       const losses = [{ name: "training loss", points: series(run.metrics, "loss") },
         { name: "held-out loss", points: series(held.length ? held : run.metrics, "held_out_loss", "loss") }];
       const made = [make("div", { class: "card" }, plot(losses, { title: "Loss" }))];
-      const scores = probe.length ? namesOf(probe).map((score) => ({ name: score.replaceAll("_", " "), points: series(probe, score) })) : [];
-      made.push(make("div", { class: "card" }, scores.length ? plot(scores, { title: "Probe scores" })
-        : make("p", { class: "soft" }, "No probe has been asked of this run: pretrain with --probe_every, or audiomae probe.")));
+      const rows = probe.map(scoresOf), stepped = rows.filter((row) => Number.isFinite(row.step));
+      const scores = stepped.length ? namesOf(stepped).map((score) => ({ name: score.replaceAll("_", " "), points: series(stepped, score) })) : [];
+      made.push(make("div", { class: "card" }, scores.length ? plot(scores, { title: "Probe scores" }) : scoreTable(rows)));
       made.push(make("div", { class: "card film" }, make("h3", {}, "Reconstructions over time"), film(run.pictures || [], name)));
       return made;
     });
@@ -45,6 +44,26 @@ function namesOf(rows) {
   const names = new Set();
   for (const row of rows) for (const [name, value] of Object.entries(row)) if (name !== "step" && typeof value === "number") names.add(name);
   return [...names];
+}
+
+/** One file of probe scores as a flat row: its step where its name says one, and a number a question. */
+function scoresOf(probe) {
+  const row = { step: probe.step, name: probe.name };
+  for (const [task, found] of Object.entries(probe.tasks || {})) {
+    for (const [kind, measures] of Object.entries(found.scores || {})) {
+      for (const [measure, score] of Object.entries(measures)) {
+        if (score && typeof score.score === "number") row[`${task}: ${measure}, ${kind}`] = score.score;
+      }
+    }
+  }
+  return row;
+}
+
+function scoreTable(rows) {
+  const told = rows.map((row) => Object.entries(row).filter(([name, value]) => name !== "step" && typeof value === "number")).flat();
+  if (!told.length) return make("p", { class: "soft" }, "No probe scores lie in this run. audiomae probe RUN … --out RUN/probe-STEP.json leaves some.");
+  return make("div", { class: "over", tabindex: 0, role: "region", "aria-label": "Probe scores" }, make("h3", {}, "Probe scores"), make("table", {},
+    make("tbody", {}, ...told.map(([name, value]) => make("tr", {}, make("th", { scope: "row" }, name.replaceAll("_", " ")), make("td", {}, value.toFixed(3)))))));
 }
 
 /** Pictures by step, one at a time. */

@@ -68,7 +68,7 @@ export function finder(words, { search, choose, line, placeholder = "title, arti
   }
   function take(place) {
     const one = found[place];
-    if (!one) return;
+    if (one === undefined) return;
     open(false);
     input.value = "";
     onText("");
