@@ -2,8 +2,9 @@
 
 uv run python benchmarks/page_speed.py [--points 100000] [--tracks 10000] [--peer]
 
-Chromium draws without a GPU (SwiftShader), the worst a visitor can have. `--peer` measures plotly's scattergl on the same
-points, beside ours (it needs plotly installed, and a page without a content security policy: its shaders are compiled by `eval`).
+Chromium draws without a GPU (SwiftShader), the worst a visitor can have. `--peer` measures plotly's scattergl on the
+same points, beside ours (it needs plotly installed, and a page without a content security policy: its shaders are
+compiled by `eval`).
 """
 
 from __future__ import annotations
@@ -49,11 +50,16 @@ OURS = """async ({count, flat}) => {
   }
   const nothing = () => {};
   const begun = performance.now();
-  const chart = new Chart(box, {choose: nothing, hover: nothing, lasso: nothing, aim: nothing, shown: () => true}, {flat});
+  const told = {choose: nothing, hover: nothing, lasso: nothing, aim: nothing, shown: () => true};
+  const chart = new Chart(box, told, {flat});
   chart.dots.fit();
   chart.set(x, y);
   chart.paint(paints);
-  const settle = () => { chart.draw(true); if (chart.dots.gl) chart.dots.gl.readPixels(0, 0, 1, 1, chart.dots.gl.RGBA, chart.dots.gl.UNSIGNED_BYTE, new Uint8Array(4)); };
+  const settle = () => {
+    chart.draw(true);
+    const gl = chart.dots.gl;
+    if (gl) gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+  };
   settle();
   const drawn = performance.now() - begun;
   const frames = async (move) => {
@@ -126,8 +132,8 @@ def measure_points(count: int, *, peer: bool) -> None:
             found = page.evaluate(OURS, {"count": count, "flat": flat})
             name = "WebGL in software" if found["webgl"] else "pixel by pixel"
             print(
-                f"| {name} | {count:,} | {found['drawn']:.0f} ms | {1000 / found['pan']:.0f} | {1000 / found['zoom']:.0f} "
-                f"| {1000 * found['pick']:.0f} µs |"
+                f"| {name} | {count:,} | {found['drawn']:.0f} ms | {1000 / found['pan']:.0f} "
+                f"| {1000 / found['zoom']:.0f} | {1000 * found['pick']:.0f} µs |"
             )
         if peer:
             from plotly.offline import get_plotlyjs
@@ -177,7 +183,8 @@ def measure_command(tracks: int) -> None:
                 process.terminate()
             browser.close()
     print(
-        f"{tracks:,} tracks: answers after {answers:.1f} s, page shown after {shown:.1f} s, map drawn after {drawn:.1f} s"
+        f"{tracks:,} tracks: answers after {answers:.1f} s, page shown after {shown:.1f} s, "
+        f"map drawn after {drawn:.1f} s"
     )
 
 

@@ -21,7 +21,7 @@ __all__ = ["Picker", "SongRules"]
 
 COPY_COSINE = 0.975
 """Cosine, in the space of the collection, from which two songs of the same length count as copies of one recording: 48
-copies of 12 real songs (MP3 at 64 and 128 kb/s, Opus at 64, -6 dB) lay above 0.98, all other pairs of 412 below 0.97."""
+copies of 12 real songs (MP3 at 64 and 128 kb/s, Opus at 64, -6 dB) lay above 0.98, all other pairs of 412 below."""
 COPY_SECONDS = 3.0
 """By how much the lengths of copies may differ: encoders add silence, rips lose some."""
 NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")

@@ -123,7 +123,9 @@ def _soft_axes(values: NDArray[np.float32]) -> NDArray[np.float32] | None:
     if not there.any():
         return None
     variances = np.square(spreads[there]) / len(values)
-    shrunk = variances + variances.mean()  # the small ones are the least sure, most of all in small collections
+    shrunk = (
+        variances + variances.mean()
+    )  # the small ones are the least sure, most of all in small collections
     return np.asarray(axes[:, there] / shrunk**0.25, dtype=np.float32)
 
 

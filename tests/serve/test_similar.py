@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import pytest
+
 from audiomae.similarity.collection import Collection
 from audiomae.similarity.paths import find_path
 from audiomae.similarity.radio import play_radio

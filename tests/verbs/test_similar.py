@@ -54,7 +54,9 @@ def test_a_shared_offset_hides_nothing_once_entries_are_standardised(tmp_path):
     for name, place in places.items():
         writer.add_part([TrackClips(name, np.zeros(1), np.array([place], np.float32) + 100)])
     writer.finish({})
-    raw, standard = (ask(vectors=str(tmp_path / "v"), track="a", raw=raw, duplicates=True) for raw in (True, False))
+    raw, standard = (
+        ask(vectors=str(tmp_path / "v"), track="a", raw=raw, duplicates=True) for raw in (True, False)
+    )
     assert min(song.cosine for song in raw) > 0.999
     assert [song.cosine > 0.9 for song in standard] == [True, False, False]
     assert standard[0].track_id == "b"
