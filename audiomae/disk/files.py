@@ -9,13 +9,14 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from audiomae.errors import DataError, MissingError, StorageError
 
 __all__ = [
+    "digest_of",
     "fingerprint_of",
     "inside",
     "locked",
@@ -27,6 +28,8 @@ __all__ = [
 
 TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
 """Name of a file that `write_atomically` has not renamed yet, with the number of its process."""
+
+_PIECE = 1 << 22
 
 
 @contextlib.contextmanager
@@ -171,6 +174,17 @@ def fingerprint_of(*parts: Any) -> str:
     for part in parts:
         raw = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True).encode()
         digest.update(len(raw).to_bytes(8, "little") + raw)
+    return digest.hexdigest()[:16]
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """Return `fingerprint_of` the bytes of some files, read piece by piece."""
+    digest, piece = hashlib.sha256(), bytearray(_PIECE)
+    for path in paths:
+        with path.open("rb", buffering=0) as file:
+            digest.update(path.stat().st_size.to_bytes(8, "little"))
+            while count := file.readinto(piece):
+                digest.update(memoryview(piece)[:count])
     return digest.hexdigest()[:16]
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audiomae.disk.files import fingerprint_of, read_json, write_atomically, write_json
+from audiomae.disk.files import digest_of, fingerprint_of, read_json, write_atomically, write_json
 from audiomae.disk.parquet import read_parquet
 from audiomae.errors import DataError, FingerprintError, MissingError
 from audiomae.listening.tables import Interactions, read_users
@@ -32,6 +32,8 @@ __all__ = ["SLICES", "RecommenderFolder"]
 
 FORMAT = "audiomae-recommender/1"
 SLICES = ("train", "validation", "test")
+_DIGESTS = "tables_digests"
+"""Entry of `recommender.json`: file of tables/ → digest of its bytes."""
 _SLICE = pa.schema(
     [
         pa.field("user_id", pa.string(), nullable=False),
@@ -154,23 +156,33 @@ class RecommenderFolder:
             name: One of `SLICES`.
 
         Raises:
-            MissingError: If the file is missing, cut short or damaged.
+            MissingError: If the file is missing, cut short, damaged, or not the one that the training wrote.
         """
         if name not in SLICES:
             raise ValueError(f"no slice {name!r}; there are {', '.join(SLICES)}")
+        self._refuse_changed(f"{name}.parquet")
         return _read_slice(self.tables / f"{name}.parquet")
 
     def read_users(self) -> pa.Table:
         """Return the users' fields, user_id first and sorted.
 
         Raises:
-            MissingError: If the file is missing or damaged.
+            MissingError: If the file is missing, damaged, or not the one that the training wrote.
         """
         path = self.tables / "users.parquet"
+        self._refuse_changed(path.name)
         try:
             return read_users(path)
         except DataError as error:
             raise MissingError(f"{str(error).rstrip('.')}. {_TRAIN_AGAIN}") from None
+
+    def _refuse_changed(self, name: str) -> None:
+        """Refuse a table whose bytes are not those that `recommender.json` names; earlier versions named none."""
+        about, path = self.path / "recommender.json", self.tables / name
+        digests = read_json(about, format=FORMAT).get(_DIGESTS) if about.exists() else None
+        stored = digests.get(name) if isinstance(digests, dict) else None
+        if stored is not None and path.is_file() and digest_of([path]) != stored:
+            raise MissingError(f"{path}: damaged, its bytes are not those that were written. {_TRAIN_AGAIN}")
 
     def read_protocol(self) -> dict[str, Any]:
         """Return how the plays were split.
@@ -232,6 +244,8 @@ class RecommenderFolder:
             "towers_fingerprint": model.fingerprint,
         }
         said["fingerprint"] = fingerprint_of(said, made_of)
+        written = [self.tables / f"{name}.parquet" for name in (*SLICES, "users")]
+        said[_DIGESTS] = {path.name: digest_of([path]) for path in written if path.exists()}
         write_json(self.path / "recommender.json", said)
         return said
 

@@ -19,9 +19,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from audiomae.disk.files import fingerprint_of, locked, read_json, write_atomically, write_json
+from audiomae.disk.files import digest_of, fingerprint_of, locked, read_json, write_atomically, write_json
 from audiomae.errors import DataError, FingerprintError, MissingError
 from audiomae.recommend.catalogue.check import FILES, check_meta, check_parts, check_vectors
 from audiomae.recommend.catalogue.inverted_lists import InvertedLists
@@ -38,7 +37,6 @@ from audiomae.recommend.catalogue.inverted_lists import InvertedLists
 __all__ = ["Parts", "changing", "merge_parts", "read_version", "write_version"]
 
 FORMAT = "audiomae-catalogue/1"
-_CHUNK = 1 << 22
 _AGAIN = "Make the catalogue again with audiomae train-towers."
 
 
@@ -146,7 +144,7 @@ def write_version(folder: Path, origin: dict[str, Any], parts: Parts) -> dict[st
         "items": parts.items.num_rows,
         "dim": int(parts.projected.shape[1]),
         "bytes": {name: (place / name).stat().st_size for name in written},
-        "digest": _digest_of([place / name for name in written]),
+        "digest": digest_of([place / name for name in written]),
     }
     with contextlib.suppress(DataError):  # none yet, or a damaged one
         live = _live(folder)
@@ -192,7 +190,7 @@ def _read(place: Path, meta: dict[str, Any]) -> Parts:
         if found != size:
             raise MissingError(f"{path}: {found} bytes of {size}, missing or cut short. {_AGAIN}")
     try:
-        if _digest_of([place / name for name in FILES if name in sizes]) != meta["digest"]:
+        if digest_of([place / name for name in FILES if name in sizes]) != meta["digest"]:
             raise MissingError(
                 f"{place}: damaged, its {sum(sizes.values()):,} bytes are not those that were written. {_AGAIN}"
             )
@@ -210,18 +208,6 @@ def _read(place: Path, meta: dict[str, Any]) -> Parts:
     return Parts(
         items, arrays["projected"], arrays.get("history", arrays["projected"]), arrays.get("queries")
     )
-
-
-def _digest_of(paths: Sequence[Path]) -> str:
-    """Return `fingerprint_of` the bytes of some files, read piece by piece."""
-    digest = sha256()
-    piece = bytearray(_CHUNK)
-    for path in paths:
-        with path.open("rb", buffering=0) as file:
-            digest.update(path.stat().st_size.to_bytes(8, "little"))
-            while count := file.readinto(piece):
-                digest.update(memoryview(piece)[:count])
-    return digest.hexdigest()[:16]
 
 
 def _fingerprint(meta: dict[str, Any]) -> str:

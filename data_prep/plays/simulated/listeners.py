@@ -36,9 +36,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from audiomae.checks import require_all
 from audiomae.corpus.corpus import Corpus
 from audiomae.errors import ConfigError, DataError
-from data_prep.plays.simulated.traits import UNKNOWN, read_traits
+from data_prep.plays.simulated.traits import names_known, read_traits
 from data_prep.plays.write import SourceTables
 
 __all__ = ["ListenerSettings", "tables"]
@@ -88,12 +89,8 @@ class ListenerSettings:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        for name in ("listeners", "mean_plays", "days"):
-            if not getattr(self, name) >= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("noise", "repeats", "new_tracks", "missing"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be a share from 0 to 1.")
+        require_all(self, "listeners", "mean_plays", "days", least=1)
+        require_all(self, "noise", "repeats", "new_tracks", "missing", least=0, most=1)
         try:
             datetime.fromisoformat(self.start)
         except ValueError:
@@ -168,18 +165,13 @@ def simulate(traits: pa.Table, settings: ListenerSettings) -> tuple[pa.Table, pa
     told = {
         "track_id": traits["track_id"],
         "title": traits["title"],
-        "artist": _known(traits["composer"]),
+        "artist": names_known(traits["composer"]),
         "album": [""] * traits.num_rows,
-        "genre": _known(traits["style"]),
+        "genre": names_known(traits["style"]),
         "tempo": traits["tempo"],
         "released": world.released,
     }
     return plays, _fields(world, tastes, settings, ids), pa.table(told)
-
-
-def _known(names: pa.ChunkedArray) -> list[str]:
-    """Return names, empty where unknown: tracks without an artist are not all of one."""
-    return ["" if name == UNKNOWN else name for name in names.to_pylist()]
 
 
 class _World:

@@ -16,7 +16,7 @@ from audiomae.disk.files import write_atomically
 from audiomae.errors import DataError
 from audiomae.listening.tables import read_keyed
 
-__all__ = ["UNKNOWN", "read_traits"]
+__all__ = ["names_known", "read_traits"]
 
 LOG = logging.getLogger(f"audiomae.{__name__}")
 
@@ -78,16 +78,25 @@ def read_traits(
         made["composer"].append(composer or outer or UNKNOWN)
         made["style"].append(style or outer or UNKNOWN)
         made["tempo"].append(tempo)
+    _tell(from_folder, nothing, len(rows))
+    return pa.table(made)
+
+
+def names_known(column: pa.ChunkedArray) -> list[str]:
+    """Return composers or styles, empty where unknown: tracks without an artist are not all of one."""
+    return ["" if name == UNKNOWN else name for name in column.to_pylist()]
+
+
+def _tell(from_folder: int, nothing: int, tracks: int) -> None:
     if from_folder:
-        LOG.info("%d of %d tracks: the folder's name stands for a composer or style.", from_folder, len(rows))
+        LOG.info("%d of %d tracks: the folder's name stands for a composer or style.", from_folder, tracks)
     if nothing:
         LOG.info(
             "%d of %d tracks have no tag for composer or style, which stay unknown; name them in a table of traits, or "
             "take folders for them (--listeners.folders).",
             nothing,
-            len(rows),
+            tracks,
         )
-    return pa.table(made)
 
 
 def _folder_of(row: dict[str, Any]) -> str:

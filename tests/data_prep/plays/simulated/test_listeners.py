@@ -161,7 +161,7 @@ def test_the_simulator_takes_traits_alone():
 
 
 def test_settings_out_of_range_are_refused():
-    with pytest.raises(ConfigError, match=r"noise is 2; it must be a share from 0 to 1"):
+    with pytest.raises(ConfigError, match=r"noise is 2; it must be from 0 to 1"):
         ListenerSettings(noise=2)
     with pytest.raises(ConfigError, match=r"listeners is 0; it must be at least 1"):
         ListenerSettings(listeners=0)
