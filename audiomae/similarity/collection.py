@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from audiomae.audio.factors import FACTORS
 from audiomae.corpus.clips import clip_starts
+from audiomae.corpus.measured import FACTORS
 from audiomae.corpus.names import find_track
 from audiomae.errors import ConfigError, DataError, FingerprintError
 from audiomae.model.embedder import Embedder, load
