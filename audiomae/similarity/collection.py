@@ -101,6 +101,16 @@ class Collection:
         """Artist of each song, empty where unknown."""
         return [text or "" for text in self.tracks["artist"].to_pylist()]
 
+    @cached_property
+    def albums(self) -> list[str]:
+        """Album of each song, empty where unknown."""
+        return [text or "" for text in self.tracks["album"].to_pylist()]
+
+    @cached_property
+    def seconds(self) -> list[float]:
+        """Length of each song, in seconds."""
+        return list(self.tracks["seconds"].to_pylist())
+
     @property
     def factors(self) -> list[str]:
         """The factors that songs here can be compared by, the learned vector first."""
