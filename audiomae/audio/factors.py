@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 
 from audiomae.audio.mel import MelSettings
 
-__all__ = ["FACTORS", "FactorMeter"]
+__all__ = ["FactorMeter"]
 
-FACTORS = ("timbre", "rhythm", "harmony")
-"""Names of the factors, each a vector of a song."""
 CEPSTRA = 13
 """Cepstral coefficients of a frame; mean and deviation of each make the timbre."""
 CHROMA_SECONDS = 0.25

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from audiomae.audio.factors import FACTORS
 from audiomae.audio.mel import MelSettings
+from audiomae.corpus.measured import MEASURED, MEASURED_FIELDS
 from audiomae.corpus.meta import SHARD_NAME, CorpusMeta, shard_file
 from audiomae.corpus.names import find_track
 from audiomae.disk.files import fingerprint_of, inside, read_json
@@ -27,7 +27,6 @@ from audiomae.errors import DataError, MissingError, reason_of
 
 __all__ = [
     "CORPUS_FORMAT",
-    "MEASURED",
     "REJECT_SCHEMA",
     "TRACK_SCHEMA",
     "Corpus",
@@ -57,17 +56,13 @@ TRACK_SCHEMA = pa.schema(
         pa.field("mel_sum", pa.float64(), nullable=False),
         pa.field("mel_square_sum", pa.float64(), nullable=False),
         pa.field("note", pa.string(), nullable=False),
-        pa.field("tempo", pa.float32()),
-        pa.field("key", pa.string()),
-        *(pa.field(name, pa.list_(pa.float32())) for name in FACTORS),
+        *MEASURED_FIELDS,
     ]
 )
 """Columns of tracks.parquet: `seconds` of audio, `level` in dBFS (RMS), `content` a hash of the decoded
 samples, `bytes` and `modified_ns` of the file, `mel_sum` and `mel_square_sum` over the track's log-mel
-values, `note` what is odd about a file that is kept, `tempo` in beats a minute (0 unknown), `key` such as "C" or "Am",
-and the factors of `audiomae/audio/factors.py`. The last six are empty in corpora from before they were measured."""
-MEASURED = ("tempo", "key", *FACTORS)
-"""Columns of what a song sounds like beside its log-mels; null where nobody measured it."""
+values, `note` what is odd about a file that is kept, then `MEASURED_FIELDS`. The last six are empty in corpora from
+before they were measured."""
 
 REJECT_SCHEMA = pa.schema(
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 __all__ = ["split_artists"]
 
@@ -13,6 +14,7 @@ GUESTS = re.compile(
 JOINED = re.compile(r"\s*;\s*|\s+&\s+")
 
 
+@lru_cache(maxsize=1 << 16)
 def split_artists(text: str) -> tuple[str, ...]:
     """Return the artists that a tag names, in order, each once; none where it is empty.
 

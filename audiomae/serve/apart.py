@@ -7,29 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import resource
 import signal
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import soundfile
-
-from audiomae.audio.decode import decode_blocks
-from audiomae.errors import AudiomaeError, DecodeError
+from audiomae.errors import DecodeError
 from audiomae.serve.answers import RefusedError
 
 __all__ = ["Decoder"]
 
 CONTEXT = get_context("forkserver")
-MEMORY_BYTES = 4 << 30
-"""Address space that decoding may take."""
-MOST_SECONDS = 7200.0
-"""Longest sound that is decoded, in seconds."""
+WORK = "audiomae.serve.decoding"
+"""What the processes do, by the name of its module."""
 WAIT_SECONDS = 10.0
 """Time that a request waits for its turn, in seconds."""
 
@@ -103,9 +97,9 @@ class Decoder:
 
 def run_apart(job: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Decode in a process of its own, and end it when its time is over."""
-    CONTEXT.set_forkserver_preload(["__main__", "audiomae.serve.apart"])
+    CONTEXT.set_forkserver_preload(["__main__", "audiomae.serve.apart", WORK])
     ours, theirs = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=decode_here, args=(theirs, json.dumps(job)), daemon=True)
+    process = CONTEXT.Process(target=in_process, args=(theirs, json.dumps(job)), daemon=True)
     try:
         process.start()
         theirs.close()
@@ -125,39 +119,6 @@ def run_apart(job: dict[str, Any], seconds: float) -> dict[str, Any]:
             process.join()
 
 
-def decode_here(pipe: Connection, text: str) -> None:
-    """Decode and send the result: what the process runs."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    job = json.loads(text)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    ceiling = int(job["limit"]) + 5
-    resource.setrlimit(resource.RLIMIT_CPU, (ceiling, ceiling))
-    try:
-        result: dict[str, Any] = {"seconds": write_wav(job)}
-    except AudiomaeError as error:
-        result = {"error": str(error)}
-    except MemoryError:
-        result = {"error": f"{job['source']}: no memory: decoding it takes more than there is"}
-    except Exception as error:  # noqa: BLE001  a damaged file can raise anything
-        result = {"error": f"{job['source']}: damaged: {type(error).__name__}"}
-    pipe.send_bytes(json.dumps(result).encode())
-
-
-def write_wav(job: dict[str, Any]) -> float:
-    """Write the part of a file that a job names as WAV; return its seconds."""
-    rate = int(job["sample_rate"])
-    skip = round(job["start_seconds"] * rate)
-    left = round((MOST_SECONDS if job["seconds"] is None else job["seconds"]) * rate)
-    written = 0
-    with soundfile.SoundFile(job["target"], "w", rate, 1, job["subtype"], format="WAV") as file:
-        for block in decode_blocks(job["source"], rate, most_seconds=MOST_SECONDS):
-            part = block[skip : skip + left]
-            skip = max(0, skip - len(block))
-            if len(part):
-                file.write(part if job["subtype"] == "FLOAT" else np.clip(part, -1, 1))
-                written, left = written + len(part), left - len(part)
-            if left <= 0:
-                break
-    if not written:
-        raise DecodeError(f"{job['source']}: has nothing from {job['start_seconds']:g} s on")
-    return written / rate
+def in_process(pipe: Connection, text: str) -> None:
+    """Do a job: what the process runs. Its libraries are imported there alone."""
+    import_module(WORK).decode_and_tell(pipe, text)

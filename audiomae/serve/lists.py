@@ -7,22 +7,28 @@ somebody sent: on the command line a name may be a file, and no request opens on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
+from audiomae.errors import AudiomaeError
 from audiomae.serve.schemas import Rules
 from audiomae.similarity.collection import Collection
 from audiomae.similarity.explanation import SimilarityExplanation, explain_similarity
 from audiomae.similarity.paths import find_path
 from audiomae.similarity.playlists import playlist_text
-from audiomae.similarity.query import Examples
+from audiomae.similarity.query import Examples, query_of
 from audiomae.similarity.radio import play_radio
 from audiomae.similarity.rules import SongRules
-from audiomae.similarity.search import rank_similar
+from audiomae.similarity.search import choose_songs, rank_similar
+from audiomae.vectors.search import unit_rows
 from audiomae.vectors.similar import SimilarSong
 from audiomae.vectors.vectors import Vectors
+
+if TYPE_CHECKING:
+    from audiomae.serve.batches import Question
 
 __all__ = ["Lists"]
 
@@ -37,7 +43,8 @@ class Lists:
     def __init__(self, vectors: Vectors) -> None:
         self.collection = Collection(vectors)
         self.ids = self.collection.track_ids
-        self.collection.factor("learned")
+        # A product of a few queries with rows that lie side by side takes half the time of one with rows as they are.
+        self.columns = np.ascontiguousarray(self.collection.vectors.space.units.T)
 
     @property
     def factors(self) -> list[str]:
@@ -62,6 +69,44 @@ class Lists:
             by=by,
             hubs=hubs,
         )
+
+    def similar_to_many(self, questions: Sequence[Question]) -> list[bytes | AudiomaeError]:
+        """Answer questions by one product: the same lists as `similar` makes, as JSON; what is wrong as an error."""
+        space = self.collection.vectors.space
+        queries = np.stack(
+            [
+                query_of(self.collection, self._examples(one.like), self._examples(one.unlike))
+                for one in questions
+            ]
+        )
+        found: list[bytes | AudiomaeError] = []
+        cosines_of_all = unit_rows(queries) @ self.columns
+        np.clip(cosines_of_all, -1.0, 1.0, out=cosines_of_all)
+        for one, cosines in zip(questions, cosines_of_all, strict=True):
+            scores = space.scores(cosines) if one.hubs else cosines
+            try:
+                rows = choose_songs(
+                    self.collection, [*one.like, *one.unlike], rules_of(one.rules), cosines, scores
+                )
+            except AudiomaeError as error:
+                found.append(error)
+                continue
+            snapshot = one.snapshot
+            songs = [
+                {
+                    **snapshot.track(row),
+                    "cosine": round(float(cosines[row]), 6),
+                    "score": round(float(scores[row]), 6),
+                }
+                for row in rows
+            ]
+            answer = {
+                "like": snapshot.tracks(one.like),
+                "unlike": snapshot.tracks(one.unlike),
+                "songs": songs,
+            }
+            found.append(orjson.dumps(answer))
+        return found
 
     def similar_to(self, vector: NDArray[np.float32], *, rules: Rules) -> list[SimilarSong]:
         """Return the songs most like a vector that was made as the collection's were, (dim,)."""

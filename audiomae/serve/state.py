@@ -20,6 +20,7 @@ from audiomae.disk.files import read_json
 from audiomae.errors import AudiomaeError
 from audiomae.serve.answers import RefusedError
 from audiomae.serve.apart import Decoder
+from audiomae.serve.batches import Batches
 from audiomae.serve.ids import ServerIds
 from audiomae.serve.metrics import Metrics
 from audiomae.serve.runs import find_runs
@@ -52,6 +53,7 @@ class ServeState:
         snapshot: The collection.
         runs: Run folders by their names.
         ids: Under which ids a music server knows the songs.
+        batches: What answers questions for similar songs.
         decoder: What decodes files, in processes of its own.
         metrics: The counters.
         notes: What could not be opened since the start, by the part.
@@ -64,6 +66,7 @@ class ServeState:
         self.runs = find_runs(settings.runs)
         if settings.recommender is not None:
             read_json(Path(settings.recommender) / "recommender.json")
+        self.batches = Batches()
         self.decoder, self.metrics = Decoder(settings.decode_seconds), Metrics()
         self.notes: dict[str, str] = {}
         self._parts: dict[str, Any] = {}
@@ -214,6 +217,7 @@ class ServeState:
 
     def close(self) -> None:
         """End what runs beside the service."""
+        self.batches.close()
         if (maps := self._parts.get("map")) is not None:
             maps.close()
 

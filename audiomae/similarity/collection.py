@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from audiomae.audio.factors import FACTORS
 from audiomae.corpus.clips import clip_starts
+from audiomae.corpus.measured import FACTORS
 from audiomae.corpus.names import find_track
 from audiomae.errors import ConfigError, DataError, FingerprintError
 from audiomae.model.embedder import Embedder, load
@@ -100,6 +100,16 @@ class Collection:
     def artists(self) -> list[str]:
         """Artist of each song, empty where unknown."""
         return [text or "" for text in self.tracks["artist"].to_pylist()]
+
+    @cached_property
+    def albums(self) -> list[str]:
+        """Album of each song, empty where unknown."""
+        return [text or "" for text in self.tracks["album"].to_pylist()]
+
+    @cached_property
+    def seconds(self) -> list[float]:
+        """Length of each song, in seconds."""
+        return list(self.tracks["seconds"].to_pylist())
 
     @property
     def factors(self) -> list[str]:

@@ -15,7 +15,7 @@ from audiomae.similarity.collection import LEARNED, Collection
 from audiomae.similarity.playlists import PLAYLISTS, read_playlist
 from audiomae.vectors.search import unit_rows
 
-__all__ = ["Examples", "read_examples", "score_songs"]
+__all__ = ["Examples", "query_of", "read_examples", "score_songs"]
 
 UNLIKE = 0.5
 """Weight of the mean of what is not wanted, beside 1 for what is (Rocchio 1971)."""
@@ -117,9 +117,7 @@ def score_songs(
         raise ConfigError(f"by is {dict(by or {})}; weights must be 0 or more, and one above 0.")
     cosines, scores = np.zeros(len(collection), np.float32), np.zeros(len(collection), np.float32)
     for name, weight in weights.items():
-        query = _direction(collection, like, name)
-        if unlike:
-            query = query - UNLIKE * _direction(collection, unlike, name)
+        query = query_of(collection, like, unlike, name)
         factor = collection.factor(name)
         found = factor.space.cosines(query[None])
         score = factor.space.scores(found)[0] if hubs else found[0]
@@ -127,6 +125,14 @@ def score_songs(
         cosines += np.float32(share) * np.where(factor.known, found[0], 0)
         scores += np.float32(share) * np.where(factor.known, score, 0)
     return cosines, scores
+
+
+def query_of(
+    collection: Collection, like: Examples, unlike: Examples | None = None, name: str = LEARNED
+) -> NDArray[np.float32]:
+    """Return the direction that examples ask for in a factor's space, (kept,); see `score_songs`."""
+    query = _direction(collection, like, name)
+    return query - UNLIKE * _direction(collection, unlike, name) if unlike else query
 
 
 def _direction(collection: Collection, examples: Examples, name: str) -> NDArray[np.float32]:

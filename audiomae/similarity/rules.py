@@ -119,10 +119,6 @@ class Picker:
     def _units(self) -> NDArray[np.float32]:
         return self.collection.vectors.space.units
 
-    @cached_property
-    def _seconds(self) -> NDArray[np.float64]:
-        return np.asarray(self.collection.tracks["seconds"].to_numpy())
-
     def take(self, row: int) -> bool:
         """Take a song if the rules allow it; return whether it was taken."""
         rules, artists, album = self.rules, self._artists_of(row), self._album(row)
@@ -147,12 +143,13 @@ class Picker:
     def take_best(self, scores: NDArray[np.floating], count: int) -> None:
         """Take up to `count` songs, the largest scores first; -inf is never taken, and names decide between equals."""
         ids, first = self.collection.track_ids, 0
-        there = int(np.isfinite(scores).sum())
+        there = int(np.count_nonzero(scores > -np.inf))
         reach = min(there, 4 * count + 64)
         while len(self.taken) < count and first < there:
             limit = np.partition(scores, len(scores) - reach)[len(scores) - reach]
             rows = np.flatnonzero(scores >= limit).tolist()
-            rows.sort(key=lambda row: (-float(scores[row]), ids[row]))
+            value = dict(zip(rows, (-scores[rows]).tolist(), strict=True))
+            rows.sort(key=lambda row: (value[row], ids[row]))
             for row in rows[first:]:
                 if len(self.taken) < count:
                     self.take(row)
@@ -160,17 +157,15 @@ class Picker:
 
     def _copies(self, row: int) -> bool:
         """Return whether a song is a copy of one that is taken or was asked about."""
-        beside = self._asked + self.taken
-        if not beside:
-            return False
-        near = self._units[beside] @ self._units[row] >= COPY_COSINE
-        return bool((near & (np.abs(self._seconds[beside] - self._seconds[row]) <= COPY_SECONDS)).any())
+        seconds, length = self.collection.seconds, self.collection.seconds[row]
+        beside = [one for one in self._asked + self.taken if abs(seconds[one] - length) <= COPY_SECONDS]
+        return bool(beside) and bool((self._units[beside] @ self._units[row] >= COPY_COSINE).any())
 
     def _artists_of(self, row: int) -> tuple[str, ...]:
         return split_artists(self.collection.artists[row])
 
     def _album(self, row: int) -> tuple[str, str]:
-        return str(self.collection.tracks["album"][row].as_py() or ""), ""
+        return self.collection.albums[row], ""
 
     def _version(self, row: int) -> tuple[str, str]:
         return plain_title(self.collection.titles[row]), self.collection.artists[row].casefold()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiomae.similarity.collection import Collection
 from audiomae.similarity.query import Examples, read_examples, score_songs
 from audiomae.similarity.rules import Picker, SongRules
 from audiomae.vectors.similar import SimilarSong
 
-__all__ = ["find_similar", "rank_similar"]
+__all__ = ["choose_songs", "find_similar", "rank_similar"]
 
 
 def find_similar(
@@ -52,11 +53,30 @@ def rank_similar(
 ) -> list[SimilarSong]:
     """Do what `find_similar` does with examples that were read."""
     cosines, scores = score_songs(collection, like, unlike if len(unlike) else None, by=by, hubs=hubs)
-    asked = [*like.rows, *unlike.rows]
+    rows = choose_songs(collection, [*like.rows, *unlike.rows], rules, cosines, scores)
+    return collection.songs(rows, cosines[rows], scores[rows])
+
+
+def choose_songs(
+    collection: Collection,
+    asked: Sequence[int],
+    rules: SongRules,
+    cosines: NDArray[np.float32],
+    scores: NDArray[np.float32],
+) -> list[int]:
+    """Return the rows of a list, best first.
+
+    Args:
+        collection: The songs.
+        asked: Rows that were asked about; they are not in the list.
+        rules: What the list keeps to.
+        cosines: Cosine of every song with what was asked about, (tracks,).
+        scores: What songs are ordered by, (tracks,).
+    """
     allowed = rules.allowed(collection)
     if rules.least is not None:
         allowed &= cosines >= rules.least
-    allowed[asked] = False
+    allowed[list(asked)] = False
     picker = Picker(collection, rules, asked)
     picker.take_best(np.where(allowed, scores, -np.inf), rules.k)
-    return collection.songs(picker.taken, cosines[picker.taken], scores[picker.taken])
+    return picker.taken

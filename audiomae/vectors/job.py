@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from audiomae.corpus.corpus import MEASURED, Corpus
+from audiomae.corpus.corpus import Corpus
+from audiomae.corpus.measured import MEASURED
 from audiomae.disk.files import read_json
 from audiomae.errors import FingerprintError, MissingError
 from audiomae.model.embedder import Embedder

@@ -18,7 +18,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from audiomae.corpus.corpus import MEASURED, TRACK_SCHEMA
 from audiomae.corpus.song import TAGS
 from audiomae.disk.files import fingerprint_of
 from audiomae.disk.parquet import read_parquet
@@ -26,7 +25,6 @@ from audiomae.errors import DataError, FingerprintError
 
 __all__ = [
     "FORMAT",
-    "MEASURED_FIELDS",
     "PART_NAME",
     "SETTINGS",
     "TEXTS",
@@ -54,8 +52,6 @@ SETTINGS = (
     "precision",
 )
 """What decides the vectors; entries of `vectors.json`."""
-MEASURED_FIELDS = tuple(TRACK_SCHEMA.field(name) for name in MEASURED)
-"""Columns of tracks.parquet that are there where the corpus has measured them."""
 TRACK_COLUMNS = ("track_id", *TEXTS, "vector")
 PART_NAME = r"clips/part-[0-9]{5,9}\.parquet"
 _FINGERPRINT_KEY = b"audiomae.fingerprint"
@@ -108,9 +104,16 @@ def part_path(folder: Path, number: int) -> Path:
 def stack_vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
     """Turn a column of fixed-size lists into an array, (rows, dim)."""
     dim = column.type.list_size
-    flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    flat = [_values(chunk.flatten()) for chunk in column.chunks]
     joined = np.concatenate(flat) if flat else np.zeros(0, np.float32)
     return joined.astype(np.float32, copy=False).reshape(-1, dim)
+
+
+def _values(array: pa.Array) -> NDArray[np.floating]:
+    """Return numbers as NumPy's; pyarrow's `to_numpy` would import pandas, which takes half a second."""
+    if array.type != pa.float32() or array.null_count or not len(array):
+        return np.asarray(array.to_numpy(zero_copy_only=False))
+    return np.frombuffer(array.buffers()[1], np.float32, len(array), 4 * array.offset)
 
 
 def check_vectors(path: Path, vectors: NDArray[np.float32], dim: int) -> None:

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from audiomae.corpus.measured import MEASURED_FIELDS
 from audiomae.disk.files import write_atomically, write_json
 from audiomae.errors import MissingError
 from audiomae.vectors.parts import (
     FORMAT,
-    MEASURED_FIELDS,
     TEXTS,
     clip_schema,
     part_path,

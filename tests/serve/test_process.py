@@ -80,14 +80,22 @@ def test_a_service_stops_in_order_and_starts_again_at_the_same_port(start, colle
     assert second.stop(signal.SIGINT)[0] == 0
 
 
-def test_a_request_that_is_under_way_is_answered_before_the_end(start, collection):
-    service = start(str(collection), "--port", "0")
+def test_a_request_that_is_under_way_is_answered_before_the_end(start, write, tmp_path):
+    size = 64 << 20
+    with (tmp_path / "0.wav").open("wb") as file:
+        file.truncate(size)
+    service = start(str(write(tmp_path / "v", tmp_path, tracks=2)), "--port", "0")
     service.wait_until("health")
-    with httpx.stream("GET", f"{service.url}api/map") as answer:
+    with httpx.stream("GET", f"{service.url}api/tracks/t0/audio", timeout=60) as answer:
+        parts = answer.iter_bytes()
+        read = len(next(parts))
         service.process.send_signal(signal.SIGTERM)
-        answer.read()
-        assert len(answer.json()["track_ids"]) == 60
-    assert service.process.wait(60) == 0
+        time.sleep(0.5)
+        assert service.process.poll() is None
+        read += sum(map(len, parts))
+    assert read == size
+    service.process.communicate(timeout=90)
+    assert service.process.returncode == 0
 
 
 def test_several_workers_share_a_port_and_count_together(start, collection):

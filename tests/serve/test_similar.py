@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 
+from audiomae.errors import DataError
+from audiomae.serve.batches import Batches, Question, answer_all
+from audiomae.serve.schemas import Rules
 from audiomae.similarity.collection import Collection
 from audiomae.similarity.paths import find_path
 from audiomae.similarity.radio import play_radio
@@ -18,12 +24,21 @@ def opened(collection) -> Collection:
     return Collection.open(collection)
 
 
+def without_figures(song: dict) -> dict:
+    return {name: value for name, value in song.items() if name not in ("cosine", "score")}
+
+
 def test_similar_songs_are_the_cores_own(client, opened):
     asked = {"like": ["t3", "Söng 4"], "unlike": ["t5"], "k": 6, "per_artist": 2, "where": {"genre": "Rock"}}
     answer = client.post("/api/similar", json={**asked, "hubs": False}).json()
     rules = SongRules(k=6, per_artist=2, where={"genre": "Rock"})
     wanted = find_similar(opened, ["t3", "t4"], ["t5"], rules=rules, hubs=False)
-    assert answer["songs"] == [asdict(song) for song in wanted]
+    assert [without_figures(song) for song in answer["songs"]] == [
+        without_figures(asdict(song)) for song in wanted
+    ]
+    for name in ("cosine", "score"):  # products of several queries round otherwise than those of one
+        figures = [song[name] for song in answer["songs"]]
+        np.testing.assert_allclose(figures, [getattr(song, name) for song in wanted], atol=5e-6)
     assert [track["track_id"] for track in answer["like"] + answer["unlike"]] == ["t3", "t4", "t5"]
 
 
@@ -41,6 +56,32 @@ def test_paths_and_radios_are_the_cores_own(client, opened):
     asked = {"like": ["t1"], "k": 5, "diversity": 0.8, "seed": 3}
     radio = client.post("/api/radio", json=asked).json()
     assert radio["songs"] == [asdict(song) for song in play_radio(opened, ["t1"], k=5, diversity=0.8, seed=3)]
+
+
+def test_questions_that_come_together_are_answered_as_they_are_alone(client):
+    snapshot = client.app.state.serve.snapshot
+    asked = [Question(snapshot, [row], [], Rules(k=5, per_artist=2), hubs=row % 2 == 0) for row in range(20)]
+    asked.insert(3, Question(snapshot, [1], [], Rules(where={"genre": "Polka"})))
+    together = answer_all(asked)
+    assert isinstance(together[3], DataError)
+    for question, answer in zip(asked, together, strict=True):
+        if answer is not together[3]:
+            (alone,) = answer_all([question])
+            ids = [[song["track_id"] for song in json.loads(text)["songs"]] for text in (answer, alone)]
+            assert ids[0] == ids[1]
+
+
+def test_questions_at_once_share_products_and_none_is_lost(client):
+    batches, snapshot = Batches(), client.app.state.serve.snapshot
+
+    async def ask() -> list[bytes]:
+        questions = [Question(snapshot, [row], [], Rules(k=3)) for row in range(40)]
+        return await asyncio.gather(*map(batches.answer, questions))
+
+    answers = [json.loads(text) for text in asyncio.run(ask())]
+    batches.close()
+    assert [answer["like"][0]["track_id"] for answer in answers] == [f"t{row}" for row in range(40)]
+    assert all(len(answer["songs"]) == 3 for answer in answers)
 
 
 def test_an_explanation_names_factors_and_seconds(client):

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, Request
 
+from audiomae.corpus.measured import FACTORS
 from audiomae.corpus.song import TAGS
 from audiomae.serve.answers import Json
 from audiomae.serve.schemas import About
@@ -13,8 +14,6 @@ from audiomae.serve.state import state_of
 
 __all__ = ["router"]
 
-FACTORS = ("timbre", "rhythm", "harmony")
-"""What songs may be compared by beside their vectors, where it was measured."""
 
 router = APIRouter(prefix="/api", tags=["collection"])
 

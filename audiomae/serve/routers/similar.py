@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
 
 from audiomae.serve.answers import Json
+from audiomae.serve.batches import Question
 from audiomae.serve.schemas import (
     Name,
     PathRequest,
@@ -17,6 +20,7 @@ from audiomae.serve.schemas import (
     SimilarRequest,
     SongsAnswer,
 )
+from audiomae.serve.snapshot import Snapshot
 from audiomae.serve.state import ServeState, state_of
 
 __all__ = ["router"]
@@ -25,19 +29,19 @@ router = APIRouter(prefix="/api", tags=["similar"])
 
 
 @router.post("/similar", response_model=SimilarAnswer)
-def similar(request: Request, asked: SimilarRequest) -> Json:
+async def similar(request: Request, asked: SimilarRequest) -> Response:
     """Find the songs most like some, and not like others."""
-    return find(state_of(request), asked)
+    return await find(state_of(request), asked)
 
 
 @router.get("/similar", response_model=SimilarAnswer)
-def similar_by_query(
+async def similar_by_query(
     request: Request,
     like: Annotated[list[Name], Query(min_length=1, max_length=1000)],
     k: Annotated[int, Query(ge=1, le=100_000)] = 10,
-) -> Json:
+) -> Response:
     """Find the songs most like some."""
-    return find(state_of(request), SimilarRequest(like=like, k=k))
+    return await find(state_of(request), SimilarRequest(like=like, k=k))
 
 
 @router.get("/similar/explain", response_model=SimilarityAnswer)
@@ -83,11 +87,32 @@ def radio(request: Request, asked: RadioRequest) -> Json:
     return Json({"songs": songs})
 
 
-def find(state: ServeState, asked: SimilarRequest) -> Json:
+async def find(state: ServeState, asked: SimilarRequest) -> Response:
     """Answer a request for similar songs."""
-    snapshot = state.snapshot
-    like, unlike = ([snapshot.find(name) for name in names] for names in (asked.like, asked.unlike))
-    songs = snapshot.lists.similar(like, unlike, rules=bounded(state, asked), by=asked.by, hubs=asked.hubs)
+    snapshot, rules = state.snapshot, bounded(state, asked)
+    if all(name in snapshot.row_of for name in (*asked.like, *asked.unlike)):
+        like, unlike = rows_of(snapshot, asked)
+    else:  # a path or a title is looked for among all
+        like, unlike = await asyncio.to_thread(rows_of, snapshot, asked)
+    if asked.by is not None:
+        return await asyncio.to_thread(find_by_factors, snapshot, asked, like, unlike, rules)
+    answer = await state.batches.answer(Question(snapshot, like, unlike, rules, asked.hubs))
+    return Response(answer, media_type="application/json")
+
+
+def rows_of(snapshot: Snapshot, asked: SimilarRequest) -> tuple[list[int], list[int]]:
+    """Return the rows of the songs that are named, without repeats."""
+    return (
+        list(dict.fromkeys(map(snapshot.find, asked.like))),
+        list(dict.fromkeys(map(snapshot.find, asked.unlike))),
+    )
+
+
+def find_by_factors(
+    snapshot: Snapshot, asked: SimilarRequest, like: list[int], unlike: list[int], rules: Rules
+) -> Json:
+    """Answer a request that weighs factors."""
+    songs = snapshot.lists.similar(like, unlike, rules=rules, by=asked.by, hubs=asked.hubs)
     return Json({"like": snapshot.tracks(like), "unlike": snapshot.tracks(unlike), "songs": songs})
 
 
