@@ -2,8 +2,8 @@
 
 uv run python benchmarks/page_speed.py [--points 100000] [--tracks 10000] [--peer]
 
-Chromium draws without a GPU (SwiftShader), the worst a visitor can have. `--peer` measures plotly's scattergl on the same
-points, beside ours (it needs plotly installed, and a page without a content security policy: its shaders are compiled by `eval`).
+Chromium draws without a GPU (SwiftShader), the worst a visitor can have. `--peer` measures plotly's scattergl beside ours
+(it needs plotly installed, and a page that may compile text as code, which ours may not).
 """
 
 from __future__ import annotations
@@ -49,11 +49,13 @@ OURS = """async ({count, flat}) => {
   }
   const nothing = () => {};
   const begun = performance.now();
-  const chart = new Chart(box, {choose: nothing, hover: nothing, lasso: nothing, aim: nothing, shown: () => true}, {flat});
+  const on = {choose: nothing, hover: nothing, lasso: nothing, aim: nothing, shown: () => true};
+  const chart = new Chart(box, on, {flat});
   chart.dots.fit();
   chart.set(x, y);
   chart.paint(paints);
-  const settle = () => { chart.draw(true); if (chart.dots.gl) chart.dots.gl.readPixels(0, 0, 1, 1, chart.dots.gl.RGBA, chart.dots.gl.UNSIGNED_BYTE, new Uint8Array(4)); };
+  const gl = chart.dots.gl, pixel = new Uint8Array(4);
+  const settle = () => { chart.draw(true); if (gl) gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, pixel); };
   settle();
   const drawn = performance.now() - begun;
   const frames = async (move) => {

@@ -1,7 +1,7 @@
 """The map of a collection that is being served: the best one there is now, and a better one on its way.
 
-A map by principal axes takes a second; UMAP of 100,000 tracks takes minutes. The page must not wait for it: it is made by
-a process of its own that leaves `map.parquet` beside the vectors, and read from there when it is done.
+A map by principal axes takes a second; UMAP of 100,000 tracks takes minutes. The page must not wait for it: it is made
+by a process of its own that leaves `map.parquet` beside the vectors, and read from there when it is done.
 """
 
 from __future__ import annotations
