@@ -18,7 +18,7 @@ export const nameOf = (track) => track.title || (track.path || "").split("/").po
 export function playTrack(track, from = null, { whole = false } = {}) {
   const key = `track ${track.track_id} ${from ?? ""}`;
   if (state.key === key && !audio.paused) { audio.pause(); return; }
-  if (state.key === key && !audio.error) { audio.play().catch(() => {}); return; }
+  if (state.key === key && !audio.error) { bar.hidden = false; audio.play().catch(() => {}); return; }
   if (!whole) { state.queue = []; }
   const start = from ?? (whole ? 0 : Math.max(0, (track.seconds || 0) / 2 - 5));
   Object.assign(state, { key, track, from: start, decoded: false, whole, strip: null });
@@ -39,6 +39,7 @@ export function playSound(key, title, address) {
     show(title, "");
     markQueue();
   }
+  bar.hidden = false;
   audio.play().catch(() => {});
 }
 

@@ -12,7 +12,7 @@ from audiomae.corpus.corpus import Corpus
 from audiomae.corpus.song import TAGS
 from audiomae.corpus.writer import CorpusWriter
 from audiomae.errors import DataError
-from data_prep.plays.simulated.listeners import ListenerSettings, listening
+from data_prep.plays.simulated.listeners import ListenerSettings, tables
 from data_prep.plays.simulated.traits import estimate_tempo, read_traits
 
 TEMPI = (72.0, 100.0, 120.0, 150.0)
@@ -66,12 +66,12 @@ def test_without_being_asked_no_folder_becomes_a_composer_or_style(clicks, caplo
 
 
 def test_unknown_artists_and_genres_are_empty_in_the_tables(clicks):
-    tables = listening(clicks.folder, ListenerSettings(listeners=20, mean_plays=3))
+    made = tables(clicks.folder, ListenerSettings(listeners=20, mean_plays=3))
     tracks = tables.tracks()
     assert tracks["artist"].to_pylist() == ["Ada", "Blue", "", ""]
     assert tracks["genre"].to_pylist() == ["Rock", "", "", ""]
     assert "empty where neither says them" in tables.notes[1]
-    asked = listening(clicks.folder, ListenerSettings(listeners=20, mean_plays=3, folders=True))
+    asked = tables(clicks.folder, ListenerSettings(listeners=20, mean_plays=3, folders=True))
     assert asked.tracks()["artist"].to_pylist()[2:] == ["pack-2", "pack-3"]
     assert "else the name of a folder" in asked.notes[1]
 
