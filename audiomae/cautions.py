@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["FEW_JUDGED", "LARGEST_SHARE", "caution_of"]
+__all__ = [
+    "FEW_JUDGED",
+    "caution_of",
+]
 
 FEW_JUDGED = 50
 """With fewer users or songs, chance alone moves a share of one half by more than 0.14 either way (95 %)."""

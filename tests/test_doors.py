@@ -42,7 +42,7 @@ def test_a_value_of_the_wrong_type_is_refused_as_on_the_command_line():
 
 
 def test_values_that_do_not_fit_together_are_refused_with_the_verbs_own_line():
-    with pytest.raises(ConfigError, match="give --track ID, or --file"):
+    with pytest.raises(ConfigError, match=r"give --track ID, --file song\.flac, --like a,b,c"):
         audiomae.similar("v")
 
 

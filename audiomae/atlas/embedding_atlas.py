@@ -23,7 +23,10 @@ from audiomae.errors import DataError
 from audiomae.vectors.search import nearest
 from audiomae.vectors.vectors import Vectors
 
-__all__ = ["ATLAS_COLUMNS", "atlas_command", "write_atlas"]
+__all__ = [
+    "atlas_command",
+    "write_atlas",
+]
 
 ATLAS_COLUMNS = ("projection_x", "projection_y", "neighbors", "text", "region")
 """Columns beside those of the tracks."""
@@ -38,8 +41,8 @@ def write_atlas(
     Args:
         vectors: The collection; its map is made and stored beside it where there is none.
         path: Parquet file to write.
-        neighbours: Nearest songs that a row names, 0 for none. Their distance is 1 − cosine of the standardised
-            vectors, in [0, 2].
+        neighbours: Nearest songs that a row names, 0 for none. Their distance is 1 − cosine in the space of
+            the collection, in [0, 2].
         method: How the map is made: umap, or pca; the best that is installed without.
 
     Returns:
@@ -91,7 +94,7 @@ def _texts(tracks: pa.Table) -> list[str]:
 
 
 def _neighbours(vectors: Vectors, count: int) -> pa.Array:
-    ready = vectors.standardised()
+    ready = vectors.space.units
     found = nearest(ready, ready, count, without=list(range(len(ready))))
     rows = [
         {"ids": rows, "distances": distances}

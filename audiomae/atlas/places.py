@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from audiomae.vectors.search import Standardiser, nearest, unit_rows
 
-__all__ = ["Method", "best_method", "place_all", "place_among", "principal_axes", "reduce_vectors"]
+__all__ = [
+    "Method",
+    "best_method",
+    "place_all",
+    "place_among",
+    "reduce_vectors",
+]
 
 Method = Literal["umap", "pca"]
 

@@ -7,7 +7,11 @@ from pathlib import Path
 from audiomae.checks import close_to
 from audiomae.errors import MissingError
 
-__all__ = ["is_released", "model_folder"]
+__all__ = [
+    "is_released",
+    "model_folder",
+    "model_names",
+]
 
 MODELS = Path(__file__).parents[1] / "models"
 """One folder a model: config.json, model.safetensors, and README.md, its card."""

@@ -37,7 +37,10 @@ from audiomae.serve.security import Gate
 from audiomae.serve.state import ServeState
 from audiomae.verbs.serve import SETTINGS_VARIABLE, ServeSettings
 
-__all__ = ["app_of_worker", "make_app"]
+__all__ = [
+    "app_of_worker",
+    "make_app",
+]
 
 PAGE = Path(__file__).parent / "page"
 SWITCH_SECONDS = 0.0005

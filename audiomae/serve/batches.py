@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 from audiomae.serve.schemas import Rules
 from audiomae.serve.snapshot import Snapshot
 
-__all__ = ["Batches", "Question", "answer_all"]
+__all__ = [
+    "Batches",
+    "Question",
+]
 
 MOST = 16
 """Questions of one product."""

@@ -18,7 +18,12 @@ from starlette.responses import Response, StreamingResponse
 from audiomae.serve.answers import RefusedError
 from audiomae.verbs.serve import ServeSettings
 
-__all__ = ["find_song", "is_playable", "send_file"]
+__all__ = [
+    "KINDS",
+    "find_song",
+    "is_playable",
+    "send_file",
+]
 
 KINDS = {
     ".mp3": "audio/mpeg",

@@ -18,7 +18,9 @@ from audiomae.atlas.stored import MAP_FILE, MapPoints, first_map, open_map, read
 from audiomae.errors import AudiomaeError
 from audiomae.vectors.vectors import Vectors
 
-__all__ = ["MapKeeper", "MapPoints", "open_map"]
+__all__ = [
+    "MapKeeper",
+]
 
 
 class MapKeeper:

@@ -21,7 +21,11 @@ from audiomae.vectors.vectors import Vectors
 if TYPE_CHECKING:
     from audiomae.serve.lists import Lists
 
-__all__ = ["Snapshot", "Stamp", "stamp_of"]
+__all__ = [
+    "Snapshot",
+    "fold",
+    "stamp_of",
+]
 
 SHOWN = ("track_id", *TAGS, "path", "seconds", "clips")
 """Columns that the page and other programs see of a song."""

@@ -30,7 +30,9 @@ from audiomae.serve.apart import Decoder
 from audiomae.vectors.vectors import Vectors
 from audiomae.verbs.reconstruct import rebuild_clip, wav_of
 
-__all__ = ["Sounds", "choose_patches"]
+__all__ = [
+    "Sounds",
+]
 
 KEPT_MELS = 8
 """Songs whose log-mels are kept for the next request."""

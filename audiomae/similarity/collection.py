@@ -22,7 +22,10 @@ from audiomae.vectors.similar import SimilarSong, list_similar
 from audiomae.vectors.space import SearchSpace
 from audiomae.vectors.vectors import Vectors
 
-__all__ = ["LEARNED", "Collection", "Factor"]
+__all__ = [
+    "LEARNED",
+    "Collection",
+]
 
 LEARNED = "learned"
 """Name of the factor that is the model's own vector."""

@@ -38,18 +38,26 @@ class Examples(NamedTuple):
         return len(self.rows) + len(self.vectors)
 
 
-def read_examples(collection: Collection, names: Sequence[str], *, what: str = "like") -> Examples:
+def read_examples(
+    collection: Collection, names: Sequence[str], *, files: Sequence[str] = (), what: str = "like"
+) -> Examples:
     """Find songs by what people name: tracks, audio files and playlists (M3U, CSV).
 
     What names a song of the collection is that song. What a playlist names is looked for in the collection alone:
     nothing that a file says is opened.
+
+    Args:
+        collection: Where the songs are.
+        names: What people write.
+        files: Audio files that are read as they are, those of the collection too.
+        what: What they are called in messages.
 
     Raises:
         DataError: If a name is nothing that is known, or none of a playlist's songs is in the collection.
         DecodeError: If a file cannot be read.
     """
     rows: dict[int, str] = {}
-    files: dict[str, NDArray[np.float32]] = {}
+    heard = {file: collection.embed_file(file) for file in files}
     for name in names:
         suffix = Path(name).suffix.lower()
         if suffix in PLAYLISTS and Path(name).is_file():
@@ -60,11 +68,11 @@ def read_examples(collection: Collection, names: Sequence[str], *, what: str = "
         except DataError:
             if not Path(name).is_file():
                 raise
-            files[name] = collection.embed_file(name)
-    if names and not rows and not files:
+            heard[name] = collection.embed_file(name)
+    if names and not rows and not heard:
         raise DataError(f"{what} names no song.")
     called = [_called(collection, row) for row in rows]
-    return Examples(list(rows), list(files.values()), [*called, *files])
+    return Examples(list(rows), list(heard.values()), [*called, *heard])
 
 
 def _called(collection: Collection, row: int) -> str:

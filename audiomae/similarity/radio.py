@@ -67,12 +67,11 @@ def play_radio(
     if rules.least is not None:
         allowed &= cosines >= rules.least
     asked = [*liked.rows, *unliked.rows]
-    allowed[asked] = False
+    allowed[[*asked, *played]] = False
     picker = Picker(collection, rules, asked)
     for row in played:
         picker.take(row)
-    allowed[played] = False
-    order: list[int] = list(played)
+    order = list(played)
     while len(order) < len(played) + k and allowed.any():
         scores = home
         if diversity and order:
@@ -85,8 +84,8 @@ def play_radio(
             break
         order.append(chosen)
         allowed[chosen] = False
-    rows = order[len(played) :]
-    return collection.songs(rows, cosines[rows], home[rows])
+    new = order[len(played) :]
+    return collection.songs(new, cosines[new], home[new])
 
 
 def _usual(scores: NDArray[np.float32]) -> float:

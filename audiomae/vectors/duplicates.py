@@ -24,7 +24,6 @@ from audiomae.vectors.writer import split_tracks
 
 __all__ = [
     "CLIP_THRESHOLD",
-    "FEW_TRACKS",
     "SECONDS",
     "THRESHOLD",
     "DuplicatePair",

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from audiomae.errors import DataError
 from audiomae.progress import SILENT, Progress
 
-__all__ = ["EXACT_PRODUCTS", "MOST_PAIRS", "NearPairs", "near_pairs"]
+__all__ = [
+    "NearPairs",
+    "near_pairs",
+]
 
 EXACT_PRODUCTS = 20_000_000_000
 """Pairs that are multiplied out at most: all those of 200,000 rows, of more rows where lengths must agree."""

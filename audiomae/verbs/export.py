@@ -74,6 +74,7 @@ class ExportSettings:
             RAY_ADDRESS, or else a cluster of this machine alone.
         staging: For an out that is a URL, the local folder in which the vectors are made; empty for one in
             the cache. Keep it to go on after a kill; vectors.json is copied last.
+        format: What else is written: vectors, nothing more; atlas, also atlas.parquet, which Embedding Atlas opens.
     """
 
     inputs: tuple[str, ...] = ()

@@ -28,7 +28,13 @@ from audiomae.model.masking import MaskKind, draw_mask
 from audiomae.pretraining.pictures import draw_clip, draw_reconstruction
 from audiomae.progress import SILENT, Progress
 
-__all__ = ["RebuiltClip", "ReconstructResult", "ReconstructSettings", "rebuild_clip", "reconstruct", "wav_of"]
+__all__ = [
+    "ReconstructResult",
+    "ReconstructSettings",
+    "rebuild_clip",
+    "reconstruct",
+    "wav_of",
+]
 
 
 @dataclass(frozen=True)

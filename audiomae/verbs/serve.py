@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 APP = "audiomae.serve.app"
 """Where the service is; it stands above the verbs, so that it is named here and not imported."""
+COUNTS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus_client finds the folder in which the counters of several processes add up."""
 SETTINGS_VARIABLE = "AUDIOMAE_SERVE"
 """Environment variable in which worker processes find the settings, as JSON."""
 NEEDED = ("fastapi", "multipart", "orjson", "prometheus_client", "uvicorn")
@@ -208,10 +211,13 @@ def _run_workers(settings: ServeSettings) -> Callable[[socket.socket], None]:
     def run(bound: socket.socket) -> None:
         handled = (signal.SIGTERM, signal.SIGINT)
         before = {one: signal.getsignal(one) for one in handled}
-        try:
-            Multiprocess(config, [bound]).run()
-        finally:
-            for one, handler in before.items():
-                signal.signal(one, handler)
+        with tempfile.TemporaryDirectory(prefix="audiomae-serve-") as counts:
+            os.environ[COUNTS_VARIABLE] = counts  # where the workers' counters add up
+            try:
+                Multiprocess(config, [bound]).run()
+            finally:
+                del os.environ[COUNTS_VARIABLE]
+                for one, handler in before.items():
+                    signal.signal(one, handler)
 
     return run

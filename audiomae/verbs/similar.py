@@ -37,7 +37,7 @@ class SimilarSettings:
         vectors: Folder made by `audiomae export`.
         track: Song to start from: its id, its path or the end of that (one.wav, album/one.wav), or its title where
             no other has it.
-        file: Audio file to start from.
+        file: Audio file to start from, read as it is though it be one of the collection.
         like: Several to start from: tracks, audio files and playlists (.m3u, .m3u8, .csv), a,b,c or a JSON list.
         unlike: Songs to stay away from, named so too.
         from_: First song of a path to `to`.
@@ -199,7 +199,9 @@ def _answer(collection: Collection, settings: SimilarSettings) -> SimilarResult:
         named = f"{settings.from_} → {settings.to}"
         return SimilarResult(named, named, "path", songs, [], None, settings.out)
     names, query = settings.names, ", ".join(settings.names)
-    liked = read_examples(collection, names)
+    files = [settings.file] if settings.file is not None else []
+    tracks = [name for name in (settings.track, *read_ids(settings.like)) if name is not None]
+    liked = read_examples(collection, tracks, files=files)
     called = ", ".join(liked.names)
     if settings.radio:
         songs = play_radio(

@@ -70,7 +70,7 @@ def test_the_whole_help_of_a_verb_explains_every_setting(name, capsys):
 def test_the_first_help_of_a_verb_shows_an_example_its_words_and_its_main_settings(capsys):
     assert main(["similar", "--help"]) == 0
     said = capsys.readouterr().out
-    assert "audiomae similar vectors/ --track ID" in said
+    assert "audiomae similar vectors/ --like one.flac" in said
     assert "Folder made by `audiomae export`" in said
     assert "--k K" in said
     assert "--raw" not in said

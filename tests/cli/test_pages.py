@@ -17,6 +17,6 @@ def test_the_short_help_shows_an_example_and_each_main_setting_once(verb, capsys
     lines = capsys.readouterr().out.splitlines()
     assert any(text.EXAMPLE in line for line in lines)
     shown = [line.split()[0] for line in lines if line.startswith("  --")]
-    assert shown == [f"--{name}" for name in text.MAIN]
+    assert shown == [f"--{name.removesuffix('_')}" for name in text.MAIN]
     assert VERBS[verb].positional not in text.MAIN
     assert lines[-1].endswith(f"more settings: audiomae {verb} --help all")

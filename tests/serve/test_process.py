@@ -22,7 +22,9 @@ class Service:
 
     def __init__(self, *words: str) -> None:
         command = [sys.executable, "-m", "audiomae", "serve", *words]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
         self.lines: list[str] = []
         for line in self.process.stderr:
             self.lines.append(line)
@@ -62,8 +64,8 @@ def start() -> Iterator[Callable[..., Service]]:
     yield made
     for service in started:
         if service.process.poll() is None:
-            service.process.kill()
-            service.process.communicate()
+            os.killpg(service.process.pid, signal.SIGKILL)  # its workers too, who hold the pipes
+            service.process.communicate(timeout=60)
 
 
 def test_a_service_stops_in_order_and_starts_again_at_the_same_port(start, collection):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -81,13 +80,10 @@ def test_an_unknown_track_is_answered_with_close_ones(compass):
 def test_a_file_finds_its_own_track_first_and_the_same_pitch_next(tiny_model, tones, tmp_path, whiten):
     out = str(tmp_path / "v")
     export(ExportSettings((str(tiny_model), str(tones)), out, whiten=whiten, threads=1, hop_seconds=0.5))
-    song = str(shutil.copy(tones / "tone-2.wav", tmp_path / "found.wav"))
+    song = str(tones / "tone-2.wav")
     found = ask(vectors=out, file=song, model=str(tiny_model), duplicates=True)
     assert [entry.title for entry in found[:2]] == ["tone-2", "tone-3"]
     assert found[0].cosine == pytest.approx(1, abs=1e-4)
-    assert ask(vectors=out, file=str(tones / "tone-2.wav"), duplicates=True) == ask(
-        vectors=out, track=found[0].track_id, duplicates=True
-    )  # a file of the collection is its song
     by_track = ask(vectors=out, track=found[0].track_id, duplicates=True)
     assert [entry.title for entry in by_track] == [entry.title for entry in found[1:]]
 

@@ -67,10 +67,10 @@ def test_without_being_asked_no_folder_becomes_a_composer_or_style(clicks, caplo
 
 def test_unknown_artists_and_genres_are_empty_in_the_tables(clicks):
     made = tables(clicks.folder, ListenerSettings(listeners=20, mean_plays=3))
-    tracks = tables.tracks()
+    tracks = made.tracks()
     assert tracks["artist"].to_pylist() == ["Ada", "Blue", "", ""]
     assert tracks["genre"].to_pylist() == ["Rock", "", "", ""]
-    assert "empty where neither says them" in tables.notes[1]
+    assert "empty where neither says them" in made.notes[1]
     asked = tables(clicks.folder, ListenerSettings(listeners=20, mean_plays=3, folders=True))
     assert asked.tracks()["artist"].to_pylist()[2:] == ["pack-2", "pack-3"]
     assert "else the name of a folder" in asked.notes[1]
