@@ -41,7 +41,7 @@ def read_settings(verb: str, arguments: list[str]) -> Any:
     parser = make_parser(verb, exit_on_error=True)
     flags = {f"--{action.dest}" for action in parser._actions if _is_flag(action)}
     texts = {f"--{action.dest}" for action in parser._actions if takes_text(action)}
-    named = _files_first([_underscored(word) for word in arguments])
+    named = _files_first([underscored(word) for word in arguments])
     words, place = [], 0
     while place < len(named):
         word, after = named[place], named[place + 1] if place + 1 < len(named) else ""
@@ -74,7 +74,7 @@ def _is_flag(action: Any) -> bool:
     return getattr(action, "_typehint", None) is bool
 
 
-def _underscored(word: str) -> str:
+def underscored(word: str) -> str:
     """Return `--split.cold-tracks=1` as `--split.cold_tracks=1`, and `--from` as `--from_`; other words stay.
 
     A setting named by a word of Python's own carries a line below behind it there.

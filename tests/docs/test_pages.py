@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import audiomae
+from audiomae.cli.main import underscored
 from audiomae.doors import VERBS, make_parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,9 +42,7 @@ def test_the_settings_in_shown_commands_exist(page):
         }
         for word in words:
             if word.startswith("--"):
-                assert word.partition("=")[0].replace("-", "_").replace("__", "--", 1) in known, (
-                    f"{verb} {word}"
-                )
+                assert underscored(word).partition("=")[0] in known, f"{verb} {word}"
 
 
 def test_commands_are_found_at_all():
