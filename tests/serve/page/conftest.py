@@ -161,6 +161,22 @@ def find():
     return typed
 
 
+SHOWN = """([list, ids]) => {
+    const shown = [...document.querySelector(list).querySelectorAll("[data-track]")];
+    return JSON.stringify(shown.map((one) => one.dataset.track)) === JSON.stringify(ids);
+}"""
+
+
+@pytest.fixture
+def wait_for_songs():
+    """What waits until a list shows these songs in this order."""
+
+    def shown(page, songs: str, ids: list[str]) -> None:
+        page.wait_for_function(SHOWN, arg=[songs, ids])
+
+    return shown
+
+
 @pytest.fixture
 def wait_for_sound():
     """What waits until the sound moves on."""

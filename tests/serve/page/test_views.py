@@ -15,7 +15,7 @@ VIEWS = ("map", "like", "rebuild", "recommend", "runs")
 
 
 def test_examples_and_counter_examples_give_the_list_of_the_service_saved_as_a_table(
-    open_page, address, find
+    open_page, address, find, wait_for_songs
 ):
     page = open_page("like")
     page.get_by_text("Nothing to start from yet").wait_for()
@@ -24,13 +24,9 @@ def test_examples_and_counter_examples_give_the_list_of_the_service_saved_as_a_t
     page.locator("#view-like").get_by_role("heading", name="Songs like these").wait_for()
     liked = page.locator("#view-like .chips").first.text_content()
     assert "Söng 3" in liked
-    page.wait_for_timeout(800)
     asked = {"like": ["t3"], "unlike": ["t4"], "k": 12}
     expected = httpx.post(f"{address}/api/similar", json=asked, timeout=60).json()["songs"]
-    rows = page.locator("#view-like ol.songs [data-track]")
-    assert rows.evaluate_all("all => all.map((node) => node.dataset.track)") == [
-        s["track_id"] for s in expected
-    ]
+    wait_for_songs(page, "#view-like ol.songs", [song["track_id"] for song in expected])
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Save as CSV").click()
     saved = Path(waiting.value.path()).read_text("utf-8")
@@ -45,11 +41,9 @@ def test_a_path_and_a_radio_follow_from_examples(open_page, find, wait_for_sound
     page.get_by_role("button", name="Path").click()
     page.get_by_text("A path needs two songs").wait_for()
     find(page, "Add a song you like", "song 20")
-    rows = page.locator("#view-like ol.songs [data-track]")
     page.locator("#view-like").get_by_role("heading", name="Path").wait_for()
-    page.wait_for_timeout(800)
-    ids = rows.evaluate_all("all => all.map((node) => node.dataset.track)")
-    assert (ids[0], ids[-1]) == ("t3", "t20")
+    page.wait_for_selector("#view-like ol.songs li:first-child [data-track=t3]")
+    page.wait_for_selector("#view-like ol.songs li:last-child [data-track=t20]")
     page.get_by_role("button", name="Radio").click()
     page.locator("#view-like").get_by_role("heading", name="Radio").wait_for()
     page.get_by_role("button", name="Play through").click()
@@ -99,16 +93,13 @@ def test_bands_are_masked_by_typing_too(open_page, find):
     page.get_by_text("of the clip was masked").wait_for()
 
 
-def test_a_user_gets_the_list_of_the_service_with_reasons(open_page, address, find):
+def test_a_user_gets_the_list_of_the_service_with_reasons(open_page, address, find, wait_for_songs):
     page = open_page("recommend")
     user = httpx.get(f"{address}/api/users", params={"limit": 1}, timeout=60).json()["users"][0]
     find(page, "Find a user", user)
     page.get_by_role("heading", name="For this listener").wait_for()
     expected = httpx.post(f"{address}/api/recommend", json={"user": user, "k": 10}, timeout=60).json()
-    rows = page.locator("#view-recommend ol.songs").first.locator("[data-track]")
-    assert rows.evaluate_all("all => all.map((node) => node.dataset.track)") == [
-        song["track_id"] for song in expected["songs"]
-    ]
+    wait_for_songs(page, "#view-recommend ol.songs", [song["track_id"] for song in expected["songs"]])
     page.get_by_role("heading", name="What most people play").wait_for()
     page.get_by_role("button", name="is recommended").first.click()
     page.get_by_text("What its score is made of").wait_for()
