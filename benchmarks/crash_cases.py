@@ -52,8 +52,9 @@ def write_songs(inputs: Path) -> None:
 
 def write_corpus(inputs: Path) -> None:
     """Write a corpus of noise, 32 clips, and an untrained model."""
-    write_clips(inputs / "corpus", 32, 4)
-    save(untrained(model_of_size("tiny", width=32, depth=2, heads=2)), inputs / "run", {})
+    model = untrained(model_of_size("tiny", width=32, depth=2, heads=2))
+    write_clips(inputs / "corpus", model, 32, 4)
+    save(model, inputs / "run", {})
 
 
 def write_vectors(path: Path, names: list[str]) -> None:
