@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 pytestmark = pytest.mark.processes
 
@@ -112,6 +114,41 @@ def test_export_embed_and_hear_give_the_cpus_vectors(small_corpus, tmp_path):
     assert (scenes, moments) == ("standin:0", "standin:0")
 
 
+LISTEN = """
+from pathlib import Path
+from audiomae.model.config import ModelSettings
+from audiomae.model.embedder import save, untrained
+from audiomae.serve.apart import Decoder
+from audiomae.serve.sounds import Sounds
+song, labels, run = sys.argv[1:4]
+sizes = ModelSettings(width=8, depth=1, heads=2, decoder_width=8, decoder_depth=1, decoder_heads=2)
+save(untrained(sizes), run, {})
+audiomae.export(run, song, out=run + "-vectors", device="cpu", threads=1)
+results = {}
+for device in ("cpu", "standin"):
+    audiomae.probe(
+        run, labels=labels, vectors_out=f"{run}-{device}.npz", folds=2, bootstrap=0, threads=1, device=device
+    )
+    made = audiomae.reconstruct(run, song=song, out=f"{run}-{device}", device=device)
+    sounds = Sounds(run, audiomae.Vectors.open(run + "-vectors"), Decoder(60.0), device)
+    _, vector = sounds.embed(Path(song), "song")
+    rebuilt = sounds.rebuild(Path(song), "song", 0.0, [(0.5, 2.0)], None, 0)
+    probed = np.load(f"{run}-{device}.npz")["vec"]
+    results[device] = [float(np.abs(probed).sum()), made.error_db, float(np.abs(vector).sum()), rebuilt["error_db"]]
+print(json.dumps(results))
+"""
+
+
+def test_probe_reconstruct_and_the_services_sounds_are_the_cpus(tmp_path):
+    songs = [tmp_path / f"{number}.wav" for number in range(8)]
+    for number, song in enumerate(songs):
+        soundfile.write(song, np.random.default_rng(number).normal(0, 0.1, 16_000 * 6), 16_000)
+    rows = [f"{song},genre,{'even' if number % 2 == 0 else 'odd'}" for number, song in enumerate(songs)]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,task,label", *rows]))
+    results = on_device(LISTEN, songs[0], tmp_path / "labels.csv", tmp_path / "run")
+    assert results["standin"] == pytest.approx(results["cpu"], rel=1e-4)
+
+
 TOWERS = """
 tables = {"interactions": sys.argv[2] + "/interactions.parquet", "users": sys.argv[2] + "/users.parquet"}
 results = []
@@ -133,7 +170,6 @@ print(json.dumps(results))
 @pytest.fixture(scope="module")
 def plays(tmp_path_factory) -> tuple[Path, Path]:
     """Content vectors and plays of 60 users over 20 tracks."""
-    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -274,7 +274,7 @@ def untrained(like: Embedder | ModelSettings, *, seed: int = 0) -> Embedder:
         autoencoder = Autoencoder(like if isinstance(like, ModelSettings) else like.config).eval()
     if isinstance(like, Embedder):
         return dataclasses.replace(
-            like, autoencoder=autoencoder, whiten=None, fingerprint=f"untrained-{seed}"
+            like, autoencoder=autoencoder.to(like.device), whiten=None, fingerprint=f"untrained-{seed}"
         )
     return Embedder(
         autoencoder, MelSettings(mels=like.mels), mean=0.0, std=1.0, layer=like.depth, pool="freq_concat"

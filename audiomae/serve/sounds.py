@@ -48,13 +48,14 @@ class Sounds:
         name: Run folder of the model, or the name of one in the package.
         vectors: The collection; its vectors were made with it.
         decoder: What decodes files.
+        device: Where it computes, as `load` takes it.
 
     Raises:
         FingerprintError: If the vectors were made with another model.
     """
 
-    def __init__(self, name: str, vectors: Vectors, decoder: Decoder) -> None:
-        self.embedder, self.decoder = _matching_model(name, vectors), decoder
+    def __init__(self, name: str, vectors: Vectors, decoder: Decoder, device: str = "auto") -> None:
+        self.embedder, self.decoder = _matching_model(name, vectors, device), decoder
         self.hop_frames = max(1, self.embedder.mel.frames_of(float(vectors.meta["hop_seconds"])))
         self.lock = threading.Lock()
         self.mels: OrderedDict[tuple[str, int], Tensor] = OrderedDict()
@@ -192,10 +193,10 @@ def _data_url(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _matching_model(name: str, vectors: Vectors) -> Embedder:
+def _matching_model(name: str, vectors: Vectors, device: str) -> Embedder:
     """Return the model that the vectors were made with, reading as they were."""
     meta, folder = vectors.meta, vectors.folder
-    embedder = load(name)
+    embedder = load(name, device=device)
     if embedder.fingerprint != meta["model_fingerprint"]:
         raise FingerprintError(
             f"{folder}: was made with model {meta['model_fingerprint']}, but {name} is {embedder.fingerprint}. Name "

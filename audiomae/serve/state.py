@@ -143,7 +143,7 @@ class ServeState:
             return late.Listeners(settings.recommender, settings.interactions)
         if name == "model":
             return import_module("audiomae.serve.sounds").Sounds(
-                settings.model, self.snapshot.vectors, self.decoder
+                settings.model, self.snapshot.vectors, self.decoder, settings.device
             )
         return import_module("audiomae.serve.projection").MapKeeper()
 

@@ -52,6 +52,7 @@ class ProbeSettings:
         bootstrap: Draws of tracks for the 95 % intervals; 0 for none.
         seed: Key of folds, draws and the untrained encoder.
         threads: CPU threads; 0 for all cores.
+        device: Where to compute, such as cpu or cuda:1; auto takes a GPU if there is one.
     """
 
     model: str
@@ -70,6 +71,7 @@ class ProbeSettings:
     bootstrap: int = 1000
     seed: int = 0
     threads: int = 0
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -109,7 +111,8 @@ def probe(settings: ProbeSettings, *, progress: Progress = SILENT) -> ProbeResul
     if settings.threads:
         torch.set_num_threads(settings.threads)
     whitening = None if settings.whitening is None else Whitening.load(settings.whitening)
-    trained = load(settings.model).with_pooling(layer=settings.layer, pool=settings.pool, whiten=whitening)
+    trained = load(settings.model, device=settings.device)
+    trained = trained.with_pooling(layer=settings.layer, pool=settings.pool, whiten=whitening)
     embedders = {MODEL: trained, "untrained encoder": untrained(trained, seed=settings.seed)}
     paths = list(dict.fromkeys(path for task in tasks for path in task.paths))
     with progress.stage("embedding", total=len(paths), unit="files") as stage:

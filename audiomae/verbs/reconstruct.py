@@ -50,6 +50,7 @@ class ReconstructSettings:
         ratio: Share of the patches that is masked, in (0, 1).
         longest: Longest span, in columns of patches.
         seed: Key of the mask, and of the phase in the sounds.
+        device: Where to compute, such as cpu or cuda:1; auto takes a GPU if there is one.
     """
 
     model: str
@@ -60,6 +61,7 @@ class ReconstructSettings:
     ratio: float = 0.7
     longest: int = 4
     seed: int = 0
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -103,7 +105,7 @@ def reconstruct(settings: ReconstructSettings, *, progress: Progress = SILENT) -
         DecodeError: If the song cannot be read.
         DataError: If the song is shorter than a clip, or the start lies too late.
     """
-    embedder = load(settings.model, device="cpu")
+    embedder = load(settings.model, device=settings.device)
     mel, sizes, out = embedder.mel, embedder.config, Path(settings.out)
     clip, start = _cut(embedder, settings)
     try:
@@ -171,11 +173,12 @@ def rebuild_clip(
         mask: True where a patch is masked; at least one is, and one is not.
     """
     sizes = embedder.config
-    normal = normalise_clips(clip[None], embedder.std)
-    filled = embedder.autoencoder.rebuild(normal, mask)[0] * embedder.std + clip.mean()
+    clip = clip.cpu()
+    normal = normalise_clips(clip[None], embedder.std).to(embedder.device)
+    filled = embedder.autoencoder.rebuild(normal, mask)[0].float().cpu() * embedder.std + clip.mean()
     masked = mask[0].repeat_interleave(sizes.patch_frames, 0).repeat_interleave(sizes.patch_mels, 1)
     original = clip.numpy()
-    rebuilt = torch.where(masked, filled.float(), clip).numpy()
+    rebuilt = torch.where(masked, filled, clip).numpy()
     distance = float(np.sqrt(np.square(original - rebuilt)[masked.numpy()].mean()))
     seen = np.where(masked.numpy(), np.float32(np.nan), original)
     return RebuiltClip(

@@ -54,6 +54,7 @@ class ServeSettings:
         recommender: Folder made by `audiomae train-towers`, for lists of songs for users.
         model: Run folder of the model that the vectors were made with, or the name of one in the package (tiny); for
             files that are sent, and to rebuild what is masked.
+        device: Where the model computes, such as cpu or cuda:1; auto takes a GPU if there is one.
         songs: Folder that the songs lie in: paths in the vectors are relative to it, and nothing outside it is sent. By
             default songs lie where they were when they were prepared.
         runs: Run folders to show, a,b,c.
@@ -74,6 +75,7 @@ class ServeSettings:
     vectors: str
     recommender: str | None = None
     model: str | None = None
+    device: str = "auto"
     songs: str | None = None
     runs: str | tuple[str, ...] = ()
     ids: str | None = None
