@@ -25,11 +25,12 @@ from audiomae.model.embedder import Embedder, load
 from audiomae.model.whitening import Whitening
 from audiomae.progress import SILENT, Progress
 from audiomae.vectors.embed import SHORTEST_SECONDS
+from audiomae.watching.child import end_with_parent
 from audiomae.watching.folder import WatchedFolder
 from audiomae.watching.making import Maker
 from audiomae.watching.watcher import StoppedError, Watcher
 
-__all__ = ["WatchResult", "WatchSettings", "create_empty", "watch"]
+__all__ = ["WatchResult", "WatchSettings", "watch"]
 
 log = logging.getLogger(__name__)
 
@@ -160,18 +161,6 @@ def watch(settings: WatchSettings, *, progress: Progress = SILENT) -> WatchResul
         )
 
 
-def create_empty(out: str, model: str) -> None:
-    """Write a vectors folder without songs where there is none yet.
-
-    Args:
-        out: The folder.
-        model: The model that its vectors will be made with.
-    """
-    with locked(out):
-        if not latest(Path(out), "vectors.json").exists():
-            _open(WatchSettings("", out, model), load(model, device="cpu"))
-
-
 def _open(settings: WatchSettings, embedder: Embedder) -> WatchedFolder:
     """Open the vectors folder, or make one without songs."""
     out = Path(settings.out)
@@ -237,6 +226,7 @@ def _told_to_stop(watcher: Watcher) -> Iterator[None]:
             raise StoppedError
 
     before = {one: signal.signal(one, stop) for one in (signal.SIGTERM, signal.SIGINT)}
+    end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     try:
         yield
     finally:
