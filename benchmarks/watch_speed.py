@@ -124,9 +124,7 @@ def measure_first_run(songs: Path, out: Path) -> tuple[float, float]:
         raise SystemExit("watch failed")
     seconds = time.perf_counter() - begun
     vectors = Vectors.open(out)
-    print(
-        f"start {begun - start:.1f} s, work {seconds:.1f} s, generation {read_json(out / 'vectors.json')['generation']}"
-    )
+    print(f"start {begun - start:.1f} s, work {seconds:.1f} s, {vectors.meta['generation']} batches")
     audio = sum(vectors.tracks["seconds"].to_pylist())
     return 3600 * len(vectors.track_ids) / seconds, audio / seconds
 

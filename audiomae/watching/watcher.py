@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from audiomae.corpus.pool import warm_up
 from audiomae.errors import MissingError
 from audiomae.progress import SILENT, Progress
 from audiomae.watching.change import Change
@@ -85,6 +86,8 @@ class Watcher:
         """
         if self.folder.followed or self.folder.lost:
             self._store(Change(self.folder), always=True)
+        if not once:
+            warm_up()
         self._notice = None if once else Notice(self.songs, self.folder.folder)
         rest = self.rescan_seconds if self._notice is None or self._notice.hears else POLL_SECONDS
         try:
