@@ -51,6 +51,7 @@ __all__ = [
     "train_ranker",
     "train_towers",
     "update_catalogue",
+    "watch",
 ]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())

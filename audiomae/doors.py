@@ -59,6 +59,7 @@ VERBS = {
     "explain": Verb("recommender", False, "why a song stands in a user's list"),
     "evaluate": Verb("recommenders", True, "recommenders beside baselines, on later plays"),
     "update-catalogue": Verb("recommender", False, "add, replace or remove songs without training again"),
+    "watch": Verb("songs", False, "folder of songs → vectors that stay up to date as songs come and go"),
     "serve": Verb("vectors", False, "vectors, recommender, model, runs → an HTTP service and a page"),
     "demo": Verb("songs", True, "all of it on your songs, real or generated music, and a page to look at"),
 }

@@ -19,7 +19,7 @@ FILES = {
 LAZY = {"audiomae/__init__.py", "audiomae/cli/main.py", "audiomae/doors.py"}
 """The files that import late on purpose, so that the command line starts at once."""
 
-OPTIONAL = {"ray", "faiss", "implicit", "lightgbm", "pandas", "sklearn", "umap", "uvicorn"}
+OPTIONAL = {"ray", "faiss", "implicit", "lightgbm", "pandas", "sklearn", "umap", "uvicorn", "watchfiles"}
 """Heavy extras, imported where they are used."""
 
 UNPICKLERS = {"pickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}

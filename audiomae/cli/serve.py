@@ -7,7 +7,7 @@ from audiomae.verbs.serve import ServeResult
 __all__ = ["EXAMPLE", "MAIN", "show"]
 
 EXAMPLE = "audiomae serve vectors/ --recommender recommender/ --model tiny"
-MAIN = ("recommender", "model", "songs", "runs", "host", "port", "token")
+MAIN = ("recommender", "model", "songs", "runs", "host", "port", "token", "watch")
 """Settings that `--help` shows first."""
 
 

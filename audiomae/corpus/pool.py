@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -28,11 +28,12 @@ from audiomae.corpus.worker import Limits, prepare_song
 from audiomae.disk.stores import local_copy
 from audiomae.errors import AudiomaeError, DecodeError, StorageError
 
-__all__ = ["CONTEXT", "Job", "Result", "available_cores", "prepare_in_order"]
+__all__ = ["CONTEXT", "Job", "Result", "available_cores", "prepare_in_order", "warm_up"]
 
 LOOK_AHEAD = 64
 """Songs a worker that may be done before the oldest one that is not."""
 CONTEXT = get_context("forkserver")
+PRELOADED = ["__main__", "audiomae.corpus.pool"]
 STOP = b"stop"
 
 Result = dict[str, Any]
@@ -63,6 +64,12 @@ def available_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
         return os.cpu_count() or 1
+
+
+def warm_up() -> None:
+    """Begin to import what workers need, in the process that they are forked from, so that the first starts at once."""
+    CONTEXT.set_forkserver_preload(PRELOADED)
+    forkserver.ensure_running()
 
 
 def prepare_in_order(
@@ -103,7 +110,7 @@ class Pool:
         self.suspected: set[int] = set()
         self.results: dict[int, Result] = {}
         self.oldest = 0
-        CONTEXT.set_forkserver_preload(["__main__", "audiomae.corpus.pool"])
+        CONTEXT.set_forkserver_preload(PRELOADED)
         self.workers: list[Worker] = []
         try:
             for _ in range(workers):

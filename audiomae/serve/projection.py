@@ -13,6 +13,8 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
+
 from audiomae.atlas.places import best_method
 from audiomae.atlas.stored import MAP_FILE, MapPoints, first_map, open_map, read_map
 from audiomae.errors import AudiomaeError
@@ -44,6 +46,10 @@ class MapKeeper:
         It is not final while a better one is being made. Where that cannot be stored (a folder that cannot be written),
         the map by principal axes stays.
         """
+        if not len(vectors.tracks):
+            nothing = np.zeros(0, np.float32)
+            codes, added = np.zeros(0, np.uint16), np.zeros(0, bool)
+            return MapPoints(nothing, nothing, codes, (), "pca", added), True
         with self._lock:
             if vectors is not self._vectors:
                 self._vectors, self._shown, self._final, self._tried = vectors, None, False, False

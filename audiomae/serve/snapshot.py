@@ -148,7 +148,9 @@ class Snapshot:
 
     def warm(self) -> None:
         """Work out what the first requests need."""
-        _ = self.columns, self.texts, self.lists
+        _ = self.columns, self.texts
+        if self.row_of:
+            _ = self.lists
 
     @cached_property
     def clip_starts(self) -> dict[str, list[float]]:

@@ -21,6 +21,7 @@ from audiomae.model.whitening import Whitening
 from audiomae.vectors.writer import TrackClips
 
 __all__ = [
+    "SHORTEST_SECONDS",
     "EmbedParts",
     "Precision",
     "count_clips",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 Precision = Literal["fp32", "bf16"]
+SHORTEST_SECONDS = 0.2
+"""Shortest audio file that gets a vector, in seconds."""
 
 
 def count_clips(frames: NDArray[np.int64], clip_frames: int, hop_frames: int) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 vectors/
     vectors.json              format, what the vectors were made from, the parts; written last
+    watch.parquet             where `audiomae watch` keeps the folder: a row a file that it knows
     tracks.parquet            a row a track: track_id, tags, path, seconds, clips, vector
     clips/part-00000.parquet  a row a clip: track_id, clip_index, start_seconds, vector; whole tracks
     whitening.safetensors     the projection, where one was used
@@ -19,7 +20,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from audiomae.corpus.song import TAGS
-from audiomae.disk.files import fingerprint_of
+from audiomae.disk.commits import latest
+from audiomae.disk.files import fingerprint_of, read_json
 from audiomae.disk.parquet import read_parquet
 from audiomae.errors import DataError, FingerprintError
 
@@ -34,6 +36,7 @@ __all__ = [
     "clip_schema",
     "part_path",
     "read_part",
+    "refuse_watched",
     "settings_fingerprint",
     "stack_vectors",
 ]
@@ -99,6 +102,19 @@ def clip_schema(dim: int, metadata: Mapping[str, str] | None = None) -> pa.Schem
 def part_path(folder: Path, number: int) -> Path:
     """Return where part `number` lies."""
     return folder / "clips" / f"part-{number:05d}.parquet"
+
+
+def refuse_watched(folder: Path) -> None:
+    """Refuse to write to a folder that `audiomae watch` keeps.
+
+    Raises:
+        DataError: If it is one.
+    """
+    named = latest(folder, "vectors.json")
+    if named.exists() and read_json(named).get("watched"):
+        raise DataError(
+            f"{folder}: is kept up to date by audiomae watch. Name another --out, or start afresh with --overwrite."
+        )
 
 
 def stack_vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:

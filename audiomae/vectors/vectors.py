@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from audiomae.checks import require
 from audiomae.corpus.names import find_track
+from audiomae.disk.commits import latest, read_settled
 from audiomae.disk.files import inside, read_json
 from audiomae.disk.records import as_record
 from audiomae.errors import ConfigError, DataError, FingerprintError, MissingError
@@ -92,9 +93,13 @@ class Vectors:
             FingerprintError: If its files do not belong together.
         """
         folder = Path(folder)
-        if not (folder / "vectors.json").exists() and (folder / "clips").exists():
+        return read_settled(folder, "vectors.json", lambda: cls._open_once(folder))
+
+    @classmethod
+    def _open_once(cls, folder: Path) -> Vectors:
+        if not latest(folder, "vectors.json").exists() and (folder / "clips").exists():
             raise MissingError(f"{folder}: the export has not finished. Run the same audiomae export again.")
-        meta = read_json(folder / "vectors.json", format=FORMAT)
+        meta = read_json(latest(folder, "vectors.json"), format=FORMAT)
         if meta.get("fingerprint") != settings_fingerprint(meta):
             raise FingerprintError(f"{folder / 'vectors.json'}: was edited by hand; export again.")
         read = as_record(meta, VectorsMeta, where=folder / "vectors.json")
@@ -106,7 +111,7 @@ class Vectors:
                     f"{path}: {size} bytes of {part.bytes}, missing or cut short. Delete "
                     f"{folder / 'vectors.json'} and this file, then run the same audiomae export again."
                 )
-        tracks = read_part(folder / "tracks.parquet", read.fingerprint)
+        tracks = read_part(latest(folder, "tracks.parquet"), read.fingerprint)
         if tracks.num_rows != read.tracks:
             raise MissingError(
                 f"{folder / 'tracks.parquet'}: {tracks.num_rows} tracks of {read.tracks}. Export again."

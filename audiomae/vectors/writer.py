@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from audiomae.corpus.measured import MEASURED_FIELDS
+from audiomae.disk.commits import drop_commit
 from audiomae.disk.files import write_atomically, write_json
 from audiomae.errors import MissingError
 from audiomae.vectors.parts import (
@@ -26,7 +27,15 @@ from audiomae.vectors.parts import (
     stack_vectors,
 )
 
-__all__ = ["TrackClips", "VectorsWriter", "split_tracks"]
+__all__ = [
+    "TrackClips",
+    "VectorsWriter",
+    "mean_of",
+    "metadata_of",
+    "split_tracks",
+    "write_part",
+    "write_tracks",
+]
 
 
 class TrackClips(NamedTuple):
@@ -65,16 +74,15 @@ class VectorsWriter:
     ) -> None:
         self.folder, self.settings, self.dim = Path(folder), dict(settings), dim
         self.fingerprint = settings_fingerprint(self.settings)
-        self.metadata = {"fingerprint": self.fingerprint, "format": FORMAT}
-        for name in ("model_fingerprint", "corpus_fingerprint", "whitening_fingerprint"):
-            self.metadata[name] = self.settings.get(name) or ""
+        self.metadata = metadata_of(self.settings)
         self.done: list[str] = []
         self.clips = 0
         self._counts: list[int] = []
         self._means: list[NDArray[np.float32]] = []
         self._parts: list[dict[str, Any]] = []
         if overwrite:
-            for name in ("vectors.json", "tracks.parquet", "whitening.safetensors"):
+            drop_commit(self.folder)
+            for name in ("vectors.json", "tracks.parquet", "watch.parquet", "whitening.safetensors"):
                 (self.folder / name).unlink(missing_ok=True)
             shutil.rmtree(self.folder / "clips", ignore_errors=True)
         self._resume()
@@ -108,7 +116,7 @@ class VectorsWriter:
         for track in tracks:
             self.done.append(track.track_id)
             self._counts.append(len(track.vectors))
-            self._means.append(track.vectors.mean(axis=0, dtype=np.float64).astype(np.float32))
+            self._means.append(mean_of(track))
         self.clips += clips
 
     def add_part(self, tracks: Sequence[TrackClips]) -> None:
@@ -121,28 +129,9 @@ class VectorsWriter:
             ValueError: If a track has no clips, a vector of another size, or one that is not finite.
             StorageError: If the disk refuses.
         """
-        for track in tracks:
-            shape = (len(track.start_seconds), self.dim)
-            if track.vectors.shape != shape or not shape[0] or not np.isfinite(track.vectors).all():
-                raise ValueError(
-                    f"track {track.track_id}: vectors of shape {track.vectors.shape} must be finite, with "
-                    f"shape {shape} and at least one clip."
-                )
-        vectors = np.concatenate([track.vectors for track in tracks]).astype(np.float32, copy=False)
-        columns = [
-            pa.array([track.track_id for track in tracks for _ in track.vectors], pa.string()),
-            pa.array([place for track in tracks for place in range(len(track.vectors))], pa.int32()),
-            pa.array(np.concatenate([track.start_seconds for track in tracks]).astype(np.float32)),
-        ]
-        self._write_table(part_path(self.folder, len(self._parts)), columns, vectors)
-        self._take_in(part_path(self.folder, len(self._parts)), tracks)
-
-    def _write_table(self, path: Path, columns: list[pa.Array], vectors: NDArray[np.float32]) -> None:
-        schema = clip_schema(self.dim, self.metadata)
-        columns = [*columns, _lists(vectors, schema.field("vector").type)]
-        table = pa.Table.from_arrays(columns, schema=schema)
-        with write_atomically(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd", use_dictionary=["track_id"])
+        path = part_path(self.folder, len(self._parts))
+        write_part(path, tracks, self.dim, self.metadata)
+        self._take_in(path, tracks)
 
     def finish(self, tracks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Write `tracks.parquet`, then `vectors.json`: from here on the folder can be opened.
@@ -154,27 +143,9 @@ class VectorsWriter:
         Returns:
             What `vectors.json` says.
         """
-        rows = [tracks.get(name, {}) for name in self.done]
         means = np.stack(self._means) if self._means else np.zeros((0, self.dim), np.float32)
-        vector_field = clip_schema(self.dim).field("vector")
-        text = [pa.field(name, pa.string()) for name in ("track_id", *TEXTS)]
-        measured = [
-            field for field in MEASURED_FIELDS if any(row.get(field.name) is not None for row in rows)
-        ]
-        rest = [pa.field("seconds", pa.float64()), pa.field("clips", pa.int32()), *measured, vector_field]
-        table = pa.Table.from_arrays(
-            [
-                pa.array(self.done, pa.string()),
-                *(pa.array([str(row.get(name) or "") for row in rows], pa.string()) for name in TEXTS),
-                pa.array([float(row.get("seconds") or 0.0) for row in rows], pa.float64()),
-                pa.array(self._counts, pa.int32()),
-                *(pa.array([row.get(field.name) for row in rows], field.type) for field in measured),
-                _lists(means, vector_field.type),
-            ],
-            schema=pa.schema(text + rest, metadata=clip_schema(self.dim, self.metadata).metadata),
-        )
-        with write_atomically(self.folder / "tracks.parquet") as temporary:
-            pq.write_table(table, temporary, compression="zstd", use_dictionary=False)
+        rows = [{**tracks.get(name, {}), "track_id": name} for name in self.done]
+        write_tracks(self.folder / "tracks.parquet", rows, self._counts, means, self.metadata)
         meta = {
             **self.settings,
             "format": FORMAT,
@@ -186,6 +157,76 @@ class VectorsWriter:
         }
         write_json(self.folder / "vectors.json", meta)
         return meta
+
+
+def metadata_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return what every file of vectors made with these settings carries."""
+    made_from = ("model_fingerprint", "corpus_fingerprint", "whitening_fingerprint")
+    about = {"fingerprint": settings_fingerprint(settings), "format": FORMAT}
+    return about | {name: settings.get(name) or "" for name in made_from}
+
+
+def mean_of(track: TrackClips) -> NDArray[np.float32]:
+    """Return the mean vector of a track's clips, (dim,)."""
+    mean: NDArray[np.float32] = track.vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return mean
+
+
+def write_part(path: Path, tracks: Sequence[TrackClips], dim: int, metadata: Mapping[str, str]) -> None:
+    """Write whole tracks as one part, atomically; arguments and errors as for `VectorsWriter.add_part`."""
+    for track in tracks:
+        shape = (len(track.start_seconds), dim)
+        if track.vectors.shape != shape or not shape[0] or not np.isfinite(track.vectors).all():
+            raise ValueError(
+                f"track {track.track_id}: vectors of shape {track.vectors.shape} must be finite, with "
+                f"shape {shape} and at least one clip."
+            )
+    vectors = np.concatenate([track.vectors for track in tracks]).astype(np.float32, copy=False)
+    schema = clip_schema(dim, metadata)
+    columns = [
+        pa.array([track.track_id for track in tracks for _ in track.vectors], pa.string()),
+        pa.array([place for track in tracks for place in range(len(track.vectors))], pa.int32()),
+        pa.array(np.concatenate([track.start_seconds for track in tracks]).astype(np.float32)),
+        _lists(vectors, schema.field("vector").type),
+    ]
+    with write_atomically(path) as temporary:
+        table = pa.Table.from_arrays(columns, schema=schema)
+        pq.write_table(table, temporary, compression="zstd", use_dictionary=["track_id"])
+
+
+def write_tracks(
+    path: Path,
+    rows: Sequence[Mapping[str, Any]],
+    clips: Sequence[int],
+    means: NDArray[np.float32],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write a table of tracks, atomically.
+
+    Args:
+        path: Its file.
+        rows: A row a track: track_id, and what `VectorsWriter.finish` takes.
+        clips: Clips of each.
+        means: Mean vector of each, (tracks, dim).
+        metadata: What the file carries, as of `metadata_of`.
+    """
+    dim = means.shape[1]
+    vector_field = clip_schema(dim).field("vector")
+    text = [pa.field(name, pa.string()) for name in ("track_id", *TEXTS)]
+    measured = [field for field in MEASURED_FIELDS if any(row.get(field.name) is not None for row in rows)]
+    rest = [pa.field("seconds", pa.float64()), pa.field("clips", pa.int32()), *measured, vector_field]
+    table = pa.Table.from_arrays(
+        [
+            *(pa.array([str(row.get(field.name) or "") for row in rows], pa.string()) for field in text),
+            pa.array([float(row.get("seconds") or 0.0) for row in rows], pa.float64()),
+            pa.array(clips, pa.int32()),
+            *(pa.array([row.get(field.name) for row in rows], field.type) for field in measured),
+            _lists(means, vector_field.type),
+        ],
+        schema=pa.schema(text + rest, metadata=clip_schema(dim, metadata).metadata),
+    )
+    with write_atomically(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", use_dictionary=False)
 
 
 def _lists(vectors: NDArray[np.float32], kind: pa.DataType) -> pa.Array:

@@ -28,8 +28,9 @@ from audiomae.model.pooling import Pool
 from audiomae.model.released import model_folder
 from audiomae.model.whitening import WhitenKind
 from audiomae.progress import SILENT, Progress
-from audiomae.vectors.embed import EmbedParts, Precision, embed_parts
+from audiomae.vectors.embed import SHORTEST_SECONDS, EmbedParts, Precision, embed_parts
 from audiomae.vectors.job import VectorsJob
+from audiomae.vectors.parts import refuse_watched
 from audiomae.vectors.vectors import Vectors
 from data_prep.songs.sources import Asked, find_songs
 
@@ -39,8 +40,6 @@ log = logging.getLogger(__name__)
 
 HIDDEN_CORPUS = ".corpus-"
 ATLAS_FILE = "atlas.parquet"
-SHORTEST_SECONDS = 0.2
-"""Shortest audio file that gets a vector, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +181,8 @@ def export(settings: ExportSettings, *, progress: Progress = SILENT) -> ExportRe
     embedder = load(settings.inputs[0], device=settings.device if local else "cpu")
     embedder = embedder.with_pooling(layer=settings.layer, pool=settings.pool)
     with staged(settings.out, "vectors.json", settings.staging) as out, locked(out):
+        if not settings.overwrite:
+            refuse_watched(out)
         corpus, left_out = _open_corpus(settings, embedder, out, progress)
         job = VectorsJob(
             embedder,

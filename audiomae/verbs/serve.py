@@ -22,6 +22,7 @@ from audiomae.checks import require
 from audiomae.errors import ConfigError, StorageError
 from audiomae.progress import SILENT, Progress
 from audiomae.vectors.vectors import Vectors
+from audiomae.watching.child import watch_beside
 
 __all__ = ["SETTINGS_VARIABLE", "ServeResult", "ServeSettings", "is_loopback", "serve"]
 
@@ -70,6 +71,8 @@ class ServeSettings:
         upload_megabytes: Largest file that may be sent.
         decode_seconds: Time that decoding a file may take, in seconds.
         access_log: Whether to write a line for each request.
+        watch: Whether to keep the vectors up to date with the songs meanwhile, as `audiomae watch` does; the folder is
+            made if it is not there. Needs songs and model.
     """
 
     vectors: str
@@ -89,6 +92,7 @@ class ServeSettings:
     upload_megabytes: int = 200
     decode_seconds: float = 60.0
     access_log: bool = True
+    watch: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and an open address without a token."""
@@ -108,6 +112,8 @@ class ServeSettings:
                 f"host {self.host} lets others in, and there is no token. Add --token SECRET (or set AUDIOMAE_TOKEN), "
                 "or leave --host out."
             )
+        if self.watch and (self.songs is None or self.model is None):
+            raise ConfigError("watch needs --songs FOLDER to follow and --model tiny (or a run folder).")
         if self.workers > 1 and not self.port:
             raise ConfigError("port 0 (any that is free) goes with one worker. Name a port.")
 
@@ -155,12 +161,22 @@ def serve(settings: ServeSettings, *, progress: Progress = SILENT) -> ServeResul
         raise ConfigError(
             f"serve needs {', '.join(missing)}, not installed here: pip install '.[web]' in the clone."
         )
-    with _bound(settings.host, settings.port) as (bound, url):
+    with _bound(settings.host, settings.port) as (bound, url), _watching(settings):
         run = _run_here(settings) if settings.workers == 1 else _run_workers(settings)
         log.info("%s answers at %s; Ctrl-C ends it", settings.vectors, url)
         started = time.monotonic()
         run(bound)
         return ServeResult(url, round(time.monotonic() - started, 3))
+
+
+@contextlib.contextmanager
+def _watching(settings: ServeSettings) -> Iterator[None]:
+    """Have the songs followed within the block, if that is asked for."""
+    if not settings.watch or settings.songs is None or settings.model is None:
+        yield
+        return
+    with watch_beside(settings.songs, settings.vectors, settings.model):
+        yield
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from audiomae.audio.container import ENDINGS
 from audiomae.corpus.song import Song
 from audiomae.errors import MissingError
 
-__all__ = ["AUDIO_EXTENSIONS", "songs"]
+__all__ = ["AUDIO_EXTENSIONS", "Search", "songs"]
 
 AUDIO_EXTENSIONS = ENDINGS
 """Endings, in lower case, of the files that a folder is searched for: all that the decoder reads."""

@@ -33,11 +33,15 @@ async function open() {
     byId("summary").textContent = "";
     return;
   }
+  summarise();
+  show();
+  setInterval(follow, 10_000);
+}
+
+function summarise() {
   const songs = about.tracks.toLocaleString("en");
   byId("summary").textContent = [`${songs} songs`, `vectors of ${about.dim} values`, about.model ? `model ${about.model}` : "no model open",
     `audiomae ${about.version}`].join(" · ");
-  show();
-  setInterval(follow, 10_000);
 }
 
 /** Songs may come and go while the page is open: the map is asked for again. */
@@ -47,6 +51,7 @@ async function follow() {
     const now = await get("/api/about");
     if (now.generation === about.generation) return;
     Object.assign(about, now);
+    summarise();
     if (made.map) await made.map.load();
   } catch { /* the next look may succeed */ }
 }

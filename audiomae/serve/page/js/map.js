@@ -73,7 +73,11 @@ export class MapView {
     this.picked = this.found = null;
     const columns = this.map.columns || [];
     this.choices.replaceChildren(...["region", ...columns].map((name) => make("option", { value: name, selected: name === this.by }, name)));
-    if (!this.map.track_ids.length) { this.wait.replaceWith(empty("This collection holds no song yet.")); return; }
+    if (!this.map.track_ids.length) {
+      this.wait.hidden = false;  // it stays where it is: songs may come while the page is open
+      this.wait.textContent = "This collection holds no song yet. Songs appear here as they come.";
+      return;
+    }
     this.chart.set(this.map.x, this.map.y);
     this.chart.overlay.name(middles(this.map));
     await this.colourBy(this.by);
