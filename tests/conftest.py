@@ -137,11 +137,13 @@ TINY = ModelSettings(width=32, depth=2, heads=2, decoder_width=16, decoder_depth
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of a tiny model with random weights."""
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The run folder of a tiny model with random weights; a test that changes it (a whitening) takes a copy."""
     folder = tmp_path_factory.mktemp("model") / "run"
     save(untrained(TINY), folder, {})
-    return folder
+    there = sorted(folder.iterdir())
+    yield folder
+    assert sorted(folder.iterdir()) == there
 
 
 @pytest.fixture(scope="session")

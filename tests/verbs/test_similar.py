@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -78,10 +79,10 @@ def test_an_unknown_track_is_answered_with_close_ones(compass):
 
 @pytest.mark.parametrize("whiten", [0, 4])
 def test_a_file_finds_its_own_track_first_and_the_same_pitch_next(tiny_model, tones, tmp_path, whiten):
-    out = str(tmp_path / "v")
-    export(ExportSettings((str(tiny_model), str(tones)), out, whiten=whiten, threads=1, hop_seconds=0.5))
+    out, model = str(tmp_path / "v"), str(shutil.copytree(tiny_model, tmp_path / "run"))
+    export(ExportSettings((model, str(tones)), out, whiten=whiten, threads=1, hop_seconds=0.5))
     song = str(tones / "tone-2.wav")
-    found = ask(vectors=out, file=song, model=str(tiny_model), duplicates=True)
+    found = ask(vectors=out, file=song, model=model, duplicates=True)
     assert [entry.title for entry in found[:2]] == ["tone-2", "tone-3"]
     assert found[0].cosine == pytest.approx(1, abs=1e-4)
     by_track = ask(vectors=out, track=found[0].track_id, duplicates=True)
